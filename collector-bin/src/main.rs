@@ -1,0 +1,3 @@
+//! The `otelcol-asterisk` command.
+
+fn main() {}

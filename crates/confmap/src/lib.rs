@@ -1,0 +1,1 @@
+//! Collector configuration: sources, expansion, merge, typed decoding with path and line in errors.

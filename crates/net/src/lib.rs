@@ -1,0 +1,1 @@
+//! TLS, compression and limits: one server side, one client side, for gRPC and HTTP.

@@ -1,0 +1,1 @@
+//! OTLP batches: wire view and decoded model.

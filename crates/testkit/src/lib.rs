@@ -1,0 +1,1 @@
+//! Sinks, fakes and clocks for tests.

@@ -1,0 +1,1 @@
+//! Component API, graph, service and self telemetry.
