@@ -1,1 +1,34 @@
-//! Component API, graph, service and self telemetry.
+//! The engine of the collector: what a component is, how components are joined into pipelines, and how the
+//! whole is started, reloaded and stopped.
+
+mod clock;
+mod component;
+mod context;
+mod error;
+mod factory;
+mod failure;
+mod handover;
+mod host;
+mod id;
+mod memory;
+mod output;
+pub mod status;
+pub mod storage;
+mod tasks;
+pub mod telemetry;
+
+pub use clock::Clock;
+pub use component::{Component, Consumer, ConsumerComponent, Extension};
+pub use context::{BuildInfo, Context, Shared};
+pub use error::{ComponentError, ConsumeError, ErrorKind};
+pub use factory::{
+    ComponentConfig, ConfigIssue, ConnectorFactory, ExporterFactory, ExtensionFactory, Factories, Factory,
+    MakeConnector, MakeExporter, MakeExtension, MakeProcessor, MakeReceiver, NoConfig, ProcessorFactory,
+    ReceiverFactory,
+};
+pub use handover::Handover;
+pub use host::Host;
+pub use id::{ComponentId, IdError, Kind, PipelineId};
+pub use memory::Memory;
+pub use output::{Output, Outputs};
+pub use tasks::Tasks;

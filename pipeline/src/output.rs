@@ -1,0 +1,194 @@
+//! Where a component's data goes next.
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use otelcol_pdata::{Batch, Signal};
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
+use tokio::time::Instant;
+
+use crate::failure::Failure;
+use crate::telemetry::{Counter, Telemetry};
+use crate::{ComponentId, ConsumeError, Consumer, Context};
+
+type Targets = Vec<Arc<dyn Consumer>>;
+
+/// A component's way out for one signal: to one or several consumers, or to none.
+///
+/// The graph sets the consumers; a reload exchanges them between two batches.
+#[derive(Clone)]
+pub struct Output {
+    targets: Arc<RwLock<Targets>>,
+    counts: Option<Counts>,
+}
+
+#[derive(Clone)]
+struct Counts {
+    accepted: Counter,
+    refused: Counter,
+}
+
+impl Output {
+    /// An output without a consumer.
+    pub fn new() -> Self {
+        Self { targets: Arc::default(), counts: None }
+    }
+
+    /// An output to one consumer.
+    pub fn to(consumer: Arc<dyn Consumer>) -> Self {
+        Self { targets: Arc::new(RwLock::new(vec![consumer])), counts: None }
+    }
+
+    /// Whether anything is behind this output.
+    pub async fn is_connected(&self) -> bool {
+        !self.targets.read().await.is_empty()
+    }
+
+    /// Hands the batch to each consumer in turn; all of them are asked, also after one refused.
+    ///
+    /// # Errors
+    /// The joined answers of those that did not take it ([`ConsumeError::join`]).
+    pub async fn consume(&self, batch: Batch) -> Result<(), ConsumeError> {
+        let items = batch.items() as u64;
+        let targets = self.targets.read().await;
+        let result = deliver(&targets, batch).await;
+        drop(targets);
+        if let Some(counts) = &self.counts {
+            if result.is_ok() { &counts.accepted } else { &counts.refused }.add(items);
+        }
+        result
+    }
+
+    /// Holds new batches back and waits until those under way are through. Data flows again when the hold is released.
+    pub(crate) async fn hold(&self, deadline: Instant) -> Option<Hold> {
+        tokio::time::timeout_at(deadline, Arc::clone(&self.targets).write_owned()).await.ok().map(Hold)
+    }
+
+    /// The same way out, counting what its consumers accept and refuse.
+    fn counted(&self, accepted: Counter, refused: Counter) -> Self {
+        Self { targets: Arc::clone(&self.targets), counts: Some(Counts { accepted, refused }) }
+    }
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Output")
+    }
+}
+
+/// An output that is held; see [`Output::hold`].
+pub(crate) struct Hold(OwnedRwLockWriteGuard<Targets>);
+
+impl Hold {
+    pub(crate) fn set(&mut self, targets: Targets) {
+        *self.0 = targets;
+    }
+}
+
+async fn deliver(targets: &Targets, batch: Batch) -> Result<(), ConsumeError> {
+    let Some((last, others)) = targets.split_last() else { return Ok(()) };
+    let mut failed: Option<ConsumeError> = None;
+    let mut note = |result: Result<(), ConsumeError>| {
+        if let Err(error) = result {
+            failed = Some(match failed.take() {
+                Some(before) => before.join(error),
+                None => error,
+            });
+        }
+    };
+    for target in others {
+        note(target.consume(batch.clone()).await);
+    }
+    note(last.consume(batch).await);
+    failed.map_or(Ok(()), Err)
+}
+
+/// The three ways out of a receiver.
+#[derive(Debug, Clone, Default)]
+pub struct Outputs {
+    traces: Output,
+    metrics: Output,
+    logs: Output,
+}
+
+impl Outputs {
+    /// The output for one signal.
+    pub fn get(&self, signal: Signal) -> &Output {
+        match signal {
+            Signal::Traces => &self.traces,
+            Signal::Metrics => &self.metrics,
+            Signal::Logs => &self.logs,
+        }
+    }
+
+    /// Three outputs to one consumer, for tests and hosts that run a single receiver.
+    pub fn to(consumer: &Arc<dyn Consumer>) -> Self {
+        let output = || Output::to(Arc::clone(consumer));
+        Self { traces: output(), metrics: output(), logs: output() }
+    }
+
+    /// The same outputs, counting what is accepted and refused as otelcol does:
+    /// `otelcol_receiver_accepted_spans{receiver,transport}` and `otelcol_receiver_refused_spans`.
+    #[must_use]
+    pub fn counted(&self, context: &Context, transport: &'static str) -> Self {
+        let one = |signal| {
+            let (accepted, refused) = receiver_counters(&context.telemetry, &context.id, transport, signal);
+            self.get(signal).counted(accepted, refused)
+        };
+        Self { traces: one(Signal::Traces), metrics: one(Signal::Metrics), logs: one(Signal::Logs) }
+    }
+}
+
+fn receiver_counters(
+    telemetry: &Telemetry,
+    id: &ComponentId,
+    transport: &'static str,
+    signal: Signal,
+) -> (Counter, Counter) {
+    let (accepted, refused) = match signal {
+        Signal::Traces => ("otelcol_receiver_accepted_spans", "otelcol_receiver_refused_spans"),
+        Signal::Metrics => ("otelcol_receiver_accepted_metric_points", "otelcol_receiver_refused_metric_points"),
+        Signal::Logs => ("otelcol_receiver_accepted_log_records", "otelcol_receiver_refused_log_records"),
+    };
+    let id = id.to_string();
+    let labels = [("receiver", id.as_str()), ("transport", transport)];
+    (
+        telemetry.counter(accepted, "Number of items that were successfully pushed into the pipeline.", &labels),
+        telemetry.counter(refused, "Number of items that could not be pushed into the pipeline.", &labels),
+    )
+}
+
+/// A consumer whose panics are caught, reported, and answered as a permanent error.
+pub(crate) struct Guarded {
+    inner: Arc<dyn Consumer>,
+    failure: Failure,
+    incoming: Option<Counter>,
+}
+
+impl Guarded {
+    pub(crate) fn new(inner: Arc<dyn Consumer>, context: &Context, incoming: Option<Counter>) -> Self {
+        Self { inner, failure: context.failure.clone(), incoming }
+    }
+}
+
+#[async_trait]
+impl Consumer for Guarded {
+    async fn consume(&self, batch: Batch) -> Result<(), ConsumeError> {
+        if let Some(incoming) = &self.incoming {
+            incoming.add(batch.items() as u64);
+        }
+        match AssertUnwindSafe(self.inner.consume(batch)).catch_unwind().await {
+            Ok(result) => result,
+            Err(panic) => Err(ConsumeError::permanent(self.failure.panicked("consume", &*panic))),
+        }
+    }
+}

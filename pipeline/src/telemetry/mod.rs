@@ -1,0 +1,5 @@
+//! The collector's own metrics and logs.
+
+mod registry;
+
+pub use registry::{Counter, Gauge, Telemetry};
