@@ -1,1 +1,16 @@
-//! What Asterisk sends: metric catalogue, names, units.
+//! What Asterisk sends: the names of its metrics, what they mean, and which part of a name is an id.
+//!
+//! [`catalogue`] describes the metrics that Asterisk's modules send through StatsD and those of the guide's names
+//! that other receivers serve. [`statsd`] takes the names of `res_statsd` apart.
+
+pub mod catalogue;
+pub mod statsd;
+
+/// The prefix of the guide's names, and what `prefix = asterisk` in `statsd.conf` puts before each name.
+pub const PREFIX: &str = "asterisk.";
+
+/// The name without [`PREFIX`], if it has it: `statsd.conf` may set it or not.
+#[must_use]
+pub fn without_prefix(name: &str) -> &str {
+    name.strip_prefix(PREFIX).unwrap_or(name)
+}
