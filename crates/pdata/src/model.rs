@@ -1,0 +1,138 @@
+//! The decoded model: the generated OTLP types, and the few helpers that everyone who builds or reads them needs.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+pub use opentelemetry_proto::tonic::common::v1 as common;
+pub use opentelemetry_proto::tonic::logs::v1 as logs;
+pub use opentelemetry_proto::tonic::metrics::v1 as metrics;
+pub use opentelemetry_proto::tonic::resource::v1 as resource;
+pub use opentelemetry_proto::tonic::trace::v1 as trace;
+
+use common::any_value::Value;
+use common::{AnyValue, KeyValue};
+
+/// An attribute with a string value.
+pub fn string(key: impl Into<String>, value: impl Into<String>) -> KeyValue {
+    key_value(key, Value::StringValue(value.into()))
+}
+
+/// An attribute with an integer value.
+pub fn int(key: impl Into<String>, value: i64) -> KeyValue {
+    key_value(key, Value::IntValue(value))
+}
+
+/// An attribute with a floating point value.
+pub fn double(key: impl Into<String>, value: f64) -> KeyValue {
+    key_value(key, Value::DoubleValue(value))
+}
+
+/// An attribute with a boolean value.
+pub fn bool(key: impl Into<String>, value: bool) -> KeyValue {
+    key_value(key, Value::BoolValue(value))
+}
+
+/// An attribute with any value.
+pub fn key_value(key: impl Into<String>, value: Value) -> KeyValue {
+    KeyValue { key: key.into(), value: Some(AnyValue { value: Some(value) }), key_strindex: 0 }
+}
+
+/// The value of the first attribute called `key`. An attribute without a value counts as absent.
+pub fn attr<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a AnyValue> {
+    attributes.iter().find(|kv| kv.key == key).and_then(|kv| kv.value.as_ref())
+}
+
+/// A value as text, the way otelcol's `pcommon.Value.AsString` writes it: strings as they are, maps and lists as JSON,
+/// bytes in base64, nothing for an empty value.
+pub fn as_string(value: &AnyValue) -> String {
+    match &value.value {
+        None => String::new(),
+        Some(Value::StringValue(text)) => text.clone(),
+        Some(Value::BytesValue(bytes)) => BASE64.encode(bytes),
+        Some(Value::DoubleValue(number)) => double_as_string(*number),
+        Some(_) => {
+            let mut out = String::new();
+            write_json(value, &mut out);
+            out
+        }
+    }
+}
+
+/// A floating point number as text, the way otelcol writes it: the shortest digits that read back equal, with an
+/// exponent below 1e-6 and from 1e21 on; `NaN`, `Infinity` and `-Infinity`.
+pub fn double_as_string(number: f64) -> String {
+    let magnitude = number.abs();
+    if number.is_nan() {
+        "NaN".to_owned()
+    } else if number.is_infinite() {
+        if number > 0.0 { "Infinity".to_owned() } else { "-Infinity".to_owned() }
+    } else if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
+        let text = format!("{number:e}");
+        if text.contains("e-") { text } else { text.replace('e', "e+") }
+    } else {
+        number.to_string()
+    }
+}
+
+fn write_json(value: &AnyValue, out: &mut String) {
+    match &value.value {
+        None => out.push_str("null"),
+        Some(Value::StringValue(text)) => write_json_string(text, out),
+        Some(Value::BoolValue(flag)) => out.push_str(if *flag { "true" } else { "false" }),
+        Some(Value::IntValue(number)) => _ = write!(out, "{number}"),
+        Some(Value::StringValueStrindex(index)) => _ = write!(out, "{index}"),
+        Some(Value::DoubleValue(number)) if number.is_finite() => out.push_str(&double_as_string(*number)),
+        Some(Value::DoubleValue(number)) => write_json_string(&double_as_string(*number), out),
+        Some(Value::BytesValue(bytes)) => write_json_string(&BASE64.encode(bytes), out),
+        Some(Value::ArrayValue(list)) => {
+            out.push('[');
+            for (n, element) in list.values.iter().enumerate() {
+                if n > 0 {
+                    out.push(',');
+                }
+                write_json(element, out);
+            }
+            out.push(']');
+        }
+        Some(Value::KvlistValue(map)) => write_json_map(&map.values, out),
+    }
+}
+
+fn write_json_map(values: &[KeyValue], out: &mut String) {
+    let mut sorted: Vec<&KeyValue> = values.iter().collect();
+    sorted.sort_by(|a, b| a.key.cmp(&b.key));
+    // Of equal keys the last wins, as in a Go map.
+    let mut first = true;
+    for (n, kv) in sorted.iter().enumerate() {
+        if sorted.get(n + 1).is_some_and(|next| next.key == kv.key) {
+            continue;
+        }
+        out.push(if first { '{' } else { ',' });
+        first = false;
+        write_json_string(&kv.key, out);
+        out.push(':');
+        write_json(kv.value.as_ref().unwrap_or(&AnyValue { value: None }), out);
+    }
+    out.push_str(if first { "{}" } else { "}" });
+}
+
+/// Appends `text` as a JSON string with the escapes that Go's encoder uses: beyond JSON's own, U+2028 and U+2029.
+fn write_json_string(text: &str, out: &mut String) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\0'..='\u{1f}' | '\u{2028}' | '\u{2029}' => _ = write!(out, "\\u{:04x}", character as u32),
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+}

@@ -1,0 +1,3 @@
+//! Tests of the whole crate: batches against the decoded model.
+
+mod operations;

@@ -1,0 +1,131 @@
+//! The check at the door: one pass over a body that accepts nothing the decoder would refuse later.
+//!
+//! After it, bytes of different clients can be concatenated without one client's bad record costing another's data.
+
+use crate::schema::{self, Items, Kind, Message, Presence};
+use crate::wire::{self, Fields};
+use crate::{Fault, Signal, WireError};
+
+/// The deepest nesting of messages, the request included. prost, and protobuf for C++, Java and Python, stop at 100; what
+/// passes here must pass there, also with a few levels around it.
+pub(crate) const MAX_DEPTH: usize = 90;
+
+/// A validating pass over one body.
+pub(crate) struct Validator<'a> {
+    signal: Signal,
+    body: &'a [u8],
+    items: usize,
+}
+
+/// A fault with the message and the field that have it. Built only where something is wrong.
+type Located = Box<WireError>;
+
+impl<'a> Validator<'a> {
+    pub(crate) fn new(signal: Signal, body: &'a [u8]) -> Self {
+        Validator { signal, body, items: 0 }
+    }
+
+    /// The items seen so far.
+    pub(crate) fn items(&self) -> usize {
+        self.items
+    }
+
+    /// Checks the field of a message of type `schema` that stands `depth` levels below the request.
+    #[inline(always)]
+    pub(crate) fn field(
+        &mut self,
+        field: &wire::Field<'a>,
+        schema: &'static Message,
+        depth: usize,
+    ) -> Result<(), Located> {
+        let Some(known) = schema.field(field.number) else { return Ok(()) };
+        let expected = known.kind.wire_type();
+        if field.wire_type != expected {
+            let packed =
+                known.presence == Presence::Repeated && expected != wire::LEN && field.wire_type == wire::LEN;
+            if !packed {
+                let fault = Fault::Mismatch { expected, found: field.wire_type };
+                return Err(self.located(schema, field, fault));
+            }
+            return check_packed(field.payload, expected).map_err(|fault| self.located(schema, field, fault));
+        }
+        let fault = match known.kind {
+            Kind::Message(inner) => return self.message(field.payload, inner, depth + 1),
+            Kind::String => check_utf8(field.payload),
+            Kind::TraceId => check_id(field.payload, 16),
+            Kind::SpanId => check_id(field.payload, 8),
+            _ => Ok(()),
+        };
+        fault.map_err(|fault| self.located(schema, field, fault))
+    }
+
+    /// Checks a whole message of type `schema` that stands `depth` levels below the request.
+    pub(crate) fn message(
+        &mut self,
+        bytes: &'a [u8],
+        schema: &'static Message,
+        depth: usize,
+    ) -> Result<(), Located> {
+        if depth >= MAX_DEPTH {
+            return Err(self.at(schema.name.to_owned(), bytes, Fault::Depth(MAX_DEPTH)));
+        }
+        self.items += usize::from(schema.items == Items::One);
+        let has_exclusive = std::ptr::eq(schema, &schema::METRIC);
+        let mut exclusive = 0;
+        let mut rest = bytes;
+        for field in Fields::of(bytes) {
+            let field = field.map_err(|fault| self.at(schema.name.to_owned(), rest, fault))?;
+            self.field(&field, schema, depth)?;
+            if has_exclusive && schema.field(field.number).is_some_and(|f| f.presence == Presence::Exclusive)
+            {
+                exclusive += 1;
+                if exclusive > 1 {
+                    return Err(self.located(schema, &field, Fault::SecondData));
+                }
+            }
+            rest = rest.get(field.raw.len()..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn located(&self, schema: &Message, field: &wire::Field<'_>, fault: Fault) -> Located {
+        let place = match schema.field(field.number) {
+            Some(known) => format!("{}.{}", schema.name, known.json),
+            None => format!("{} field {}", schema.name, field.number),
+        };
+        self.at(place, field.raw, fault)
+    }
+
+    /// A fault in `place`, which begins where `bytes` begin within the body.
+    #[cold]
+    pub(crate) fn at(&self, place: String, bytes: &[u8], fault: Fault) -> Located {
+        let offset = (bytes.as_ptr() as usize).saturating_sub(self.body.as_ptr() as usize);
+        Box::new(WireError::Invalid { signal: self.signal, place, offset, fault })
+    }
+}
+
+#[inline(always)]
+fn check_utf8(bytes: &[u8]) -> Result<(), Fault> {
+    if bytes.is_ascii() || simdutf8::basic::from_utf8(bytes).is_ok() { Ok(()) } else { Err(Fault::Utf8) }
+}
+
+#[inline(always)]
+fn check_id(bytes: &[u8], expected: usize) -> Result<(), Fault> {
+    match bytes.len() {
+        0 => Ok(()),
+        found if found == expected => Ok(()),
+        found => Err(Fault::IdSize { expected, found }),
+    }
+}
+
+fn check_packed(mut bytes: &[u8], wire_type: u8) -> Result<(), Fault> {
+    if wire_type == wire::FIXED64 {
+        return if bytes.len().is_multiple_of(8) { Ok(()) } else { Err(Fault::Packed(bytes.len())) };
+    }
+    while !bytes.is_empty() {
+        let (_, size) = wire::read_varint(bytes)?;
+        bytes = bytes.get(size..).unwrap_or_default();
+    }
+    Ok(())
+}
