@@ -10,7 +10,7 @@
 mod batch;
 mod block;
 mod error;
-
+pub mod json;
 pub mod model;
 mod schema;
 mod signal;

@@ -63,17 +63,23 @@ pub fn as_string(value: &AnyValue) -> String {
 /// A floating point number as text, the way otelcol writes it: the shortest digits that read back equal, with an
 /// exponent below 1e-6 and from 1e21 on; `NaN`, `Infinity` and `-Infinity`.
 pub fn double_as_string(number: f64) -> String {
-    let magnitude = number.abs();
     if number.is_nan() {
-        "NaN".to_owned()
-    } else if number.is_infinite() {
-        if number > 0.0 { "Infinity".to_owned() } else { "-Infinity".to_owned() }
-    } else if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
-        let text = format!("{number:e}");
-        if text.contains("e-") { text } else { text.replace('e', "e+") }
-    } else {
-        number.to_string()
+        return "NaN".to_owned();
     }
+    if number.is_infinite() {
+        return if number > 0.0 { "Infinity".to_owned() } else { "-Infinity".to_owned() };
+    }
+    if !needs_exponent(number) {
+        return number.to_string();
+    }
+    let text = format!("{number:e}");
+    if text.contains("e-") { text } else { text.replace('e', "e+") }
+}
+
+/// Whether Go's JSON encoders write a number with an exponent.
+pub(crate) fn needs_exponent(number: f64) -> bool {
+    let magnitude = number.abs();
+    magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude)
 }
 
 fn write_json(value: &AnyValue, out: &mut String) {

@@ -69,9 +69,11 @@ pub(crate) enum Presence {
     Plain,
     /// Always in JSON: the messages that otelcol holds by value.
     Always,
-    /// Written where it is set, also with its default value: `optional` and members of a oneof.
+    /// `optional`: in JSON where it is set, also with its default value.
     Set,
-    /// As [`Presence::Set`]; besides, a message has at most one field of this kind altogether.
+    /// A member of a oneof: as [`Presence::Set`], and the last member in the bytes wins.
+    OneOf,
+    /// A member of a oneof of which only one field may occur, so that items can be counted and cut by fields alone.
     Exclusive,
     /// A list; lists of numbers come packed or not.
     Repeated,
@@ -196,14 +198,14 @@ messages! {
         3 "keyStrindex" Int32, Plain;
     }
     ANY_VALUE = "AnyValue" {
-        1 "stringValue" String, Set;
-        2 "boolValue" Bool, Set;
-        3 "intValue" Int64, Set;
-        4 "doubleValue" Double, Set;
-        5 "arrayValue" Message(&ARRAY_VALUE), Set;
-        6 "kvlistValue" Message(&KEY_VALUE_LIST), Set;
-        7 "bytesValue" Bytes, Set;
-        8 "stringValueStrindex" Int32, Set;
+        1 "stringValue" String, OneOf;
+        2 "boolValue" Bool, OneOf;
+        3 "intValue" Int64, OneOf;
+        4 "doubleValue" Double, OneOf;
+        5 "arrayValue" Message(&ARRAY_VALUE), OneOf;
+        6 "kvlistValue" Message(&KEY_VALUE_LIST), OneOf;
+        7 "bytesValue" Bytes, OneOf;
+        8 "stringValueStrindex" Int32, OneOf;
     }
     ARRAY_VALUE = "ArrayValue" { 1 "values" Message(&ANY_VALUE), Repeated; }
     KEY_VALUE_LIST = "KeyValueList" { 1 "values" Message(&KEY_VALUE), Repeated; }
@@ -285,8 +287,8 @@ messages! {
         7 "attributes" Message(&KEY_VALUE), Repeated;
         2 "startTimeUnixNano" Fixed64, Plain;
         3 "timeUnixNano" Fixed64, Plain;
-        4 "asDouble" Double, Set;
-        6 "asInt" Sfixed64, Set;
+        4 "asDouble" Double, OneOf;
+        6 "asInt" Sfixed64, OneOf;
         5 "exemplars" Message(&EXEMPLAR), Repeated;
         8 "flags" Uint32, Plain;
     }
@@ -339,10 +341,10 @@ messages! {
     EXEMPLAR = "Exemplar" {
         7 "filteredAttributes" Message(&KEY_VALUE), Repeated;
         2 "timeUnixNano" Fixed64, Plain;
-        3 "asDouble" Double, Set;
-        6 "asInt" Sfixed64, Set;
-        4 "spanId" SpanId, Plain;
+        3 "asDouble" Double, OneOf;
+        6 "asInt" Sfixed64, OneOf;
         5 "traceId" TraceId, Plain;
+        4 "spanId" SpanId, Plain;
     }
 
     SCOPE_LOGS = "ScopeLogs" holds {
