@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::status::{Board, StatusReporter};
 use crate::telemetry::Telemetry;
-use crate::{Clock, ComponentId, Handover, Kind, Memory, Tasks};
+use crate::{Clock, ComponentId, FeatureGates, Handover, Kind, Memory, Tasks};
 
 /// The name and version of the program that embeds the collector.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Shared {
     pub handover: Handover,
     /// The program.
     pub build: BuildInfo,
+    /// Behaviours that the command line switched.
+    pub gates: FeatureGates,
 }
 
 /// What a component is given when it is made: who it is and what it may use.
@@ -64,6 +66,8 @@ pub struct Context {
     pub handover: Handover,
     /// The program.
     pub build: BuildInfo,
+    /// Behaviours that the command line switched.
+    pub gates: FeatureGates,
     pub(crate) failure: Failure,
 }
 
@@ -88,6 +92,7 @@ impl Context {
             memory: shared.memory.clone(),
             handover: shared.handover.clone(),
             build: shared.build.clone(),
+            gates: shared.gates.clone(),
             failure,
         }
     }

@@ -42,7 +42,8 @@ impl ComponentConfig for NoConfig {}
 type Prepare<M> = Box<dyn Fn(&Node, &str) -> Result<M, Vec<ConfigError>> + Send + Sync>;
 
 /// Makes a receiver from settings that were already read and checked.
-pub type MakeReceiver = Box<dyn Fn(Context, Outputs) -> Result<Arc<dyn Component>, ComponentError> + Send + Sync>;
+pub type MakeReceiver =
+    Box<dyn Fn(Context, Outputs) -> Result<Arc<dyn Component>, ComponentError> + Send + Sync>;
 /// Makes a processor for one pipeline.
 pub type MakeProcessor =
     Box<dyn Fn(Context, Signal, Output) -> Result<Arc<dyn ConsumerComponent>, ComponentError> + Send + Sync>;
@@ -50,13 +51,16 @@ pub type MakeProcessor =
 pub type MakeExporter =
     Box<dyn Fn(Context, Signal) -> Result<Arc<dyn ConsumerComponent>, ComponentError> + Send + Sync>;
 /// Makes a connector from pipelines of one signal to pipelines of another.
-pub type MakeConnector =
-    Box<dyn Fn(Context, Signal, Signal, Output) -> Result<Arc<dyn ConsumerComponent>, ComponentError> + Send + Sync>;
+pub type MakeConnector = Box<
+    dyn Fn(Context, Signal, Signal, Output) -> Result<Arc<dyn ConsumerComponent>, ComponentError>
+        + Send
+        + Sync,
+>;
 /// Makes an extension.
 pub type MakeExtension = Box<dyn Fn(Context) -> Result<Arc<dyn Extension>, ComponentError> + Send + Sync>;
 
 /// One component type: its names and how to make it. See [`Factories`].
-pub struct Factory<S, M> {
+pub struct Factory<S: 'static, M> {
     /// The type as the configuration names it.
     pub component_type: &'static str,
     /// Other spellings of the type.
@@ -66,7 +70,7 @@ pub struct Factory<S, M> {
     prepare: Prepare<M>,
 }
 
-impl<S, M> Factory<S, M> {
+impl<S: 'static, M> Factory<S, M> {
     /// Adds other spellings of the type.
     #[must_use]
     pub fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
@@ -166,7 +170,9 @@ impl ExtensionFactory {
         component_type: &'static str,
         create: fn(Context, C) -> Result<Arc<dyn Extension>, ComponentError>,
     ) -> Self {
-        Self::with(component_type, &[], move |config: C| Box::new(move |context| create(context, config.clone())))
+        Self::with(component_type, &[], move |config: C| {
+            Box::new(move |context| create(context, config.clone()))
+        })
     }
 }
 
@@ -187,7 +193,7 @@ fn locate(node: &Node, path: &str, issue: ConfigIssue) -> ConfigError {
         place = child;
     }
     let path = if issue.key.is_empty() { path.to_owned() } else { format!("{path}::{}", issue.key) };
-    ConfigError { path, location: place.location.clone(), message: issue.message }
+    ConfigError::new(path, place.location.clone(), issue.message)
 }
 
 /// All component types that a collector knows.

@@ -3,15 +3,19 @@
 
 mod clock;
 mod component;
+mod config;
 mod context;
 mod error;
 mod factory;
 mod failure;
+mod gates;
 mod handover;
 mod host;
 mod id;
 mod memory;
 mod output;
+mod plan;
+mod service;
 pub mod status;
 pub mod storage;
 mod tasks;
@@ -19,6 +23,7 @@ pub mod telemetry;
 
 pub use clock::Clock;
 pub use component::{Component, Consumer, ConsumerComponent, Extension};
+pub use config::{CollectorConfig, Encoding, Level, LogsConfig};
 pub use context::{BuildInfo, Context, Shared};
 pub use error::{ComponentError, ConsumeError, ErrorKind};
 pub use factory::{
@@ -26,9 +31,11 @@ pub use factory::{
     MakeConnector, MakeExporter, MakeExtension, MakeProcessor, MakeReceiver, NoConfig, ProcessorFactory,
     ReceiverFactory,
 };
+pub use gates::{FeatureGates, GATES, Gate};
 pub use handover::Handover;
 pub use host::Host;
 pub use id::{ComponentId, IdError, Kind, PipelineId};
 pub use memory::Memory;
 pub use output::{Output, Outputs};
+pub use service::{Collector, RunError, Settings};
 pub use tasks::Tasks;

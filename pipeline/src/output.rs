@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::telemetry::{Counter, Telemetry};
 use crate::{ComponentId, ConsumeError, Consumer, Context};
 
-type Targets = Vec<Arc<dyn Consumer>>;
+pub(crate) type Targets = Vec<Arc<dyn Consumer>>;
 
 /// A component's way out for one signal: to one or several consumers, or to none.
 ///
@@ -67,8 +67,13 @@ impl Output {
         tokio::time::timeout_at(deadline, Arc::clone(&self.targets).write_owned()).await.ok().map(Hold)
     }
 
+    /// Sets the consumers of an output that nothing flows through yet.
+    pub(crate) async fn connect(&self, targets: Targets) {
+        *self.targets.write().await = targets;
+    }
+
     /// The same way out, counting what its consumers accept and refuse.
-    fn counted(&self, accepted: Counter, refused: Counter) -> Self {
+    pub(crate) fn counted(&self, accepted: Counter, refused: Counter) -> Self {
         Self { targets: Arc::clone(&self.targets), counts: Some(Counts { accepted, refused }) }
     }
 }
@@ -156,13 +161,19 @@ fn receiver_counters(
 ) -> (Counter, Counter) {
     let (accepted, refused) = match signal {
         Signal::Traces => ("otelcol_receiver_accepted_spans", "otelcol_receiver_refused_spans"),
-        Signal::Metrics => ("otelcol_receiver_accepted_metric_points", "otelcol_receiver_refused_metric_points"),
+        Signal::Metrics => {
+            ("otelcol_receiver_accepted_metric_points", "otelcol_receiver_refused_metric_points")
+        }
         Signal::Logs => ("otelcol_receiver_accepted_log_records", "otelcol_receiver_refused_log_records"),
     };
     let id = id.to_string();
     let labels = [("receiver", id.as_str()), ("transport", transport)];
     (
-        telemetry.counter(accepted, "Number of items that were successfully pushed into the pipeline.", &labels),
+        telemetry.counter(
+            accepted,
+            "Number of items that were successfully pushed into the pipeline.",
+            &labels,
+        ),
         telemetry.counter(refused, "Number of items that could not be pushed into the pipeline.", &labels),
     )
 }

@@ -18,7 +18,12 @@ pub trait Storage: Send + Sync + 'static {
     ///
     /// # Errors
     /// The path that could not be opened or whose content is not readable.
-    async fn open(&self, kind: Kind, id: &ComponentId, name: &str) -> Result<Arc<dyn StorageClient>, StorageError>;
+    async fn open(
+        &self,
+        kind: Kind,
+        id: &ComponentId,
+        name: &str,
+    ) -> Result<Arc<dyn StorageClient>, StorageError>;
 }
 
 /// One change of a key.

@@ -43,7 +43,11 @@ impl Tasks {
     ///
     /// # Errors
     /// The system refuses another thread.
-    pub fn spawn_thread(&self, name: &'static str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    pub fn spawn_thread(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<()> {
         let failure = self.failure.clone();
         let token = self.tracker.token();
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {

@@ -47,10 +47,52 @@ impl Gauge {
     }
 }
 
+/// How values are spread over fixed bounds. Clones share the counts.
+#[derive(Debug, Clone)]
+pub struct Histogram(Arc<HistogramState>);
+
+#[derive(Debug)]
+pub(crate) struct HistogramState {
+    bounds: &'static [f64],
+    buckets: Mutex<Buckets>,
+}
+
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Buckets {
+    pub(crate) counts: Vec<u64>,
+    pub(crate) sum: f64,
+}
+
+impl Histogram {
+    fn new(bounds: &'static [f64]) -> Self {
+        let buckets = Buckets { counts: vec![0; bounds.len() + 1], sum: 0.0 };
+        Self(Arc::new(HistogramState { bounds, buckets: Mutex::new(buckets) }))
+    }
+
+    /// Counts one value.
+    pub fn record(&self, value: f64) {
+        let at = self.0.bounds.partition_point(|bound| *bound < value);
+        let mut buckets = self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.counts[at] += 1;
+        buckets.sum += value;
+    }
+
+    pub(crate) fn bounds(&self) -> &'static [f64] {
+        self.0.bounds
+    }
+
+    /// The counts of each bucket, the last one unbounded, and the sum of the values.
+    pub(crate) fn buckets(&self) -> Buckets {
+        self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) enum Instrument {
     Counter(Counter),
+    FloatCounter(Gauge),
     Gauge(Gauge),
+    Histogram(Histogram),
 }
 
 pub(crate) type Labels = Vec<(&'static str, String)>;
@@ -71,13 +113,18 @@ struct Registry {
 
 /// The self metrics of one collector. Clones share them.
 ///
-/// Names are otelcol's (`otelcol_receiver_accepted_spans`), without the `_total` that the exposition adds to counters.
+/// Names are otelcol's (`otelcol_receiver_accepted_spans`); counters have no `_total`, as it serves them by default.
 #[derive(Clone, Default)]
 pub struct Telemetry(Arc<Registry>);
 
 impl Telemetry {
     /// The counter with this name and these labels, made at the first call.
-    pub fn counter(&self, name: &'static str, help: &'static str, labels: &[(&'static str, &str)]) -> Counter {
+    pub fn counter(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[(&'static str, &str)],
+    ) -> Counter {
         let made = self.instrument(name, help, labels, || Instrument::Counter(Counter::default()));
         if let Instrument::Counter(counter) = made { counter } else { Counter::default() }
     }
@@ -88,25 +135,46 @@ impl Telemetry {
         if let Instrument::Gauge(gauge) = made { gauge } else { Gauge::default() }
     }
 
+    /// A counter that something else counts, in parts of one (seconds); set through the gauge's `set`.
+    pub(crate) fn float_counter(&self, name: &'static str, help: &'static str) -> Gauge {
+        let made = self.instrument(name, help, &[], || Instrument::FloatCounter(Gauge::default()));
+        if let Instrument::FloatCounter(counter) = made { counter } else { Gauge::default() }
+    }
+
+    /// The histogram with this name and these labels, made at the first call with ascending `bounds`.
+    pub fn histogram(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[(&'static str, &str)],
+        bounds: &'static [f64],
+    ) -> Histogram {
+        let made = self.instrument(name, help, labels, || Instrument::Histogram(Histogram::new(bounds)));
+        if let Instrument::Histogram(histogram) = made { histogram } else { Histogram::new(bounds) }
+    }
+
     /// Runs `hook` before each collection, to bring gauges up to date.
     pub fn on_collect(&self, hook: impl Fn() + Send + Sync + 'static) {
         self.0.hooks.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(hook));
     }
 
-    /// The value of the series with this name and these labels, as a number.
+    /// The value of the series with this name and these labels, as a number; of a histogram the sum.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let mut wanted: Vec<(&str, &str)> = labels.to_vec();
         wanted.sort_unstable();
         self.with_families(|families| {
             let family = families.get(name)?;
-            let (_, instrument) = family
-                .series
-                .iter()
-                .find(|(labels, _)| labels.iter().map(|(k, v)| (*k, v.as_str())).eq(wanted.iter().copied()))?;
+            let (_, instrument) = family.series.iter().find(|(labels, _)| {
+                labels.iter().map(|(k, v)| (*k, v.as_str())).eq(wanted.iter().copied())
+            })?;
             Some(match instrument {
-                #[expect(clippy::cast_precision_loss, reason = "self metrics are read as f64 by Prometheus anyway")]
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "self metrics are read as f64 by Prometheus anyway"
+                )]
                 Instrument::Counter(counter) => counter.get() as f64,
-                Instrument::Gauge(gauge) => gauge.get(),
+                Instrument::Gauge(gauge) | Instrument::FloatCounter(gauge) => gauge.get(),
+                Instrument::Histogram(histogram) => histogram.buckets().sum,
             })
         })
     }

@@ -1,0 +1,170 @@
+//! The collector as a whole: from configuration sources to a running graph, until a signal ends it.
+
+use std::sync::Arc;
+
+use otelcol_confmap::{ConfigError, Node, Resolver};
+
+use super::graph::Graph;
+use super::signals::{Request, Signals};
+use crate::config::CollectorConfig;
+use crate::factory::Factories;
+use crate::plan::Plan;
+use crate::telemetry::{LogControl, process};
+use crate::{ComponentError, Shared};
+
+/// What a collector is made of.
+#[derive(Default)]
+pub struct Settings {
+    /// The component types that it knows.
+    pub factories: Factories,
+    /// Where the configuration comes from, in order: `file:`, `env:`, `yaml:`, `http:` and `https:` URIs, or plain paths.
+    pub config: Vec<String>,
+    /// Settings that win over the configuration: `processors.batch.timeout=2s`.
+    pub set: Vec<String>,
+    /// What is common to all components: clock, memory, the program's name.
+    pub shared: Shared,
+    /// The log that the configuration may change; none where the embedding program logs in its own way.
+    pub logs: Option<LogControl>,
+}
+
+/// Why a collector does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration is wrong; all that is wrong with it.
+    #[error("{}", describe(.0))]
+    Config(Vec<ConfigError>),
+    /// A component could not be made or started.
+    #[error("{0}")]
+    Component(#[from] ComponentError),
+}
+
+fn describe(errors: &[ConfigError]) -> String {
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    format!("invalid configuration:\n\n{}", lines.join("\n"))
+}
+
+/// A collector: [`run`](Self::run) it, or [`start`](Self::start), [`reload`](Self::reload) and
+/// [`shutdown`](Self::shutdown) it step by step.
+pub struct Collector {
+    settings: Arc<Settings>,
+    graph: Graph,
+}
+
+impl Collector {
+    /// A collector that does nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings: Arc::new(settings), graph: Graph::default() }
+    }
+
+    /// What is common to all components: self metrics and health among them.
+    pub fn shared(&self) -> &Shared {
+        &self.settings.shared
+    }
+
+    /// Reads and checks the configuration without running anything.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub async fn validate(&self) -> Result<(), RunError> {
+        self.read().await.map(|_| ())
+    }
+
+    /// Runs until SIGINT or SIGTERM; SIGHUP reads the configuration again.
+    ///
+    /// # Errors
+    /// The configuration is wrong or the collector can not be started. A bad configuration on SIGHUP is logged only.
+    pub async fn run(mut self) -> Result<(), RunError> {
+        let mut signals = Signals::new()?;
+        self.start().await?;
+        loop {
+            match signals.next().await {
+                Request::Stop(signal) => {
+                    tracing::info!(signal, "Received signal from OS");
+                    break;
+                }
+                Request::Reload => {
+                    tracing::info!("Config updated, restart service");
+                    if let Err(error) = self.reload().await {
+                        tracing::error!(%error, "the new configuration was not taken, the old one runs on");
+                    }
+                }
+            }
+        }
+        self.shutdown().await;
+        Ok(())
+    }
+
+    /// Starts all that the configuration asks for.
+    ///
+    /// # Errors
+    /// The configuration is wrong, or something can not be made or started; then nothing runs.
+    pub async fn start(&mut self) -> Result<(), RunError> {
+        let (config, plan) = self.read().await?;
+        self.apply_logs(&config);
+        let shared = &self.settings.shared;
+        let build = &shared.build;
+        process::register(shared);
+        tracing::info!(Version = build.version, "Starting {}...", build.command);
+        if let Err(error) = self.graph.exchange(&config, plan, shared).await {
+            return Err(ComponentError::new(format!("cannot start pipelines: {error}")).into());
+        }
+        shared.board.set_ready(true);
+        tracing::info!("Everything is ready. Begin running and processing data.");
+        Ok(())
+    }
+
+    /// Reads the configuration again and exchanges what changed.
+    ///
+    /// # Errors
+    /// The new configuration is wrong or can not be started; then the old one runs on.
+    pub async fn reload(&mut self) -> Result<(), RunError> {
+        let (config, plan) = self.read().await?;
+        let shared = &self.settings.shared;
+        self.graph.exchange(&config, plan, shared).await?;
+        self.apply_logs(&config);
+        tracing::info!("the new configuration is in use");
+        Ok(())
+    }
+
+    /// Stops everything: receivers first, then what is in flight is handed on, then exporters and extensions.
+    pub async fn shutdown(&mut self) {
+        tracing::info!("Starting shutdown...");
+        self.settings.shared.board.set_ready(false);
+        self.graph.shutdown(&self.settings.shared).await;
+        tracing::info!("Shutdown complete.");
+    }
+
+    fn apply_logs(&self, config: &CollectorConfig) {
+        let Some(logs) = &self.settings.logs else { return };
+        if let Err(error) = logs.apply(&config.telemetry.logs) {
+            tracing::error!(%error, "service::telemetry::logs can not be applied");
+        }
+    }
+
+    async fn read(&self) -> Result<(CollectorConfig, Plan), RunError> {
+        let root = self.resolve().await?;
+        let factories = &self.settings.factories;
+        let config = CollectorConfig::read(&root, factories).map_err(RunError::Config)?;
+        let plan = Plan::new(&config, factories).map_err(|errors| {
+            let error = |(path, message): (String, String)| ConfigError::new(path, None, message);
+            RunError::Config(errors.into_iter().map(error).collect())
+        })?;
+        Ok((config, plan))
+    }
+
+    async fn resolve(&self) -> Result<Node, RunError> {
+        let settings = Arc::clone(&self.settings);
+        // Sources are files and, by http, other machines: blocking work.
+        let resolving = tokio::task::spawn_blocking(move || {
+            Resolver::new(settings.config.clone(), settings.set.clone()).resolve()
+        });
+        let resolved = resolving
+            .await
+            .map_err(|error| ComponentError::new(format!("reading the configuration failed: {error}")))?;
+        let resolved = resolved.map_err(RunError::Config)?;
+        for warning in &resolved.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(resolved.root)
+    }
+}

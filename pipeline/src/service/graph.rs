@@ -1,0 +1,264 @@
+//! All running instances, and the exchange of one set for another.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use otelcol_confmap::{Node, Value};
+use otelcol_pdata::Signal;
+use tokio::time::Instant;
+
+use super::instance::Instance;
+use crate::config::{CollectorConfig, Sections};
+use crate::output::Hold;
+use crate::plan::{NodeKey, Plan};
+use crate::storage::Storage;
+use crate::{ComponentError, ComponentId, Host, Shared};
+
+/// How long a stop may take before what is left is given up and reported.
+pub(super) const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+type Instances = BTreeMap<NodeKey, Instance>;
+
+/// The instances of one configuration, wired and running.
+#[derive(Default)]
+pub(super) struct Graph {
+    plan: Plan,
+    sections: Arc<Sections>,
+    instances: Instances,
+}
+
+impl Graph {
+    /// Brings the running instances in line with `config`.
+    ///
+    /// Instances whose settings are the same stay, with their sockets and state. While others are exchanged, the
+    /// data of those that stay is held back, not refused. If anything can not be made or started, the old set runs on.
+    pub(super) async fn exchange(
+        &mut self,
+        config: &CollectorConfig,
+        plan: Plan,
+        shared: &Shared,
+    ) -> Result<(), ComponentError> {
+        let kept = self.kept(&plan, &config.sections);
+        let fresh = make_all(plan.nodes().filter(|key| !kept.contains(*key)), &config.sections, shared)?;
+        let fresh_keys: BTreeSet<NodeKey> = fresh.keys().cloned().collect();
+        let mut exchange = Exchange { kept, holds: Holds::new(), retired: Vec::new() };
+
+        let result = match self.retire(&plan, &mut exchange, shared).await {
+            Ok(()) => {
+                self.instances.extend(fresh);
+                self.start(&plan, &fresh_keys, &mut exchange.holds, shared).await
+            }
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(()) => {
+                self.plan = plan;
+                self.sections = Arc::clone(&config.sections);
+                shared.handover.clear();
+                Ok(())
+            }
+            Err(error) => {
+                for key in &fresh_keys {
+                    if let Some(instance) = self.instances.remove(key) {
+                        instance.forget(shared);
+                    }
+                }
+                self.restore(exchange, shared).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Stops everything, upstream first.
+    pub(super) async fn shutdown(&mut self, shared: &Shared) {
+        let deadline = Instant::now() + STOP_WITHIN;
+        let all: Vec<NodeKey> = self.plan.nodes().cloned().collect();
+        self.stop(&all, deadline).await;
+        for instance in self.instances.values() {
+            instance.forget(shared);
+        }
+        *self = Self::default();
+    }
+
+    /// The instances that can stay: same settings, and no extension that they use is exchanged.
+    fn kept(&self, plan: &Plan, sections: &Sections) -> BTreeSet<NodeKey> {
+        let same = |key: &&NodeKey| {
+            let old = self.instances.get(*key).map(|instance| &instance.settings);
+            old.is_some() && old == settings_of(key, sections)
+        };
+        let mut kept: BTreeSet<NodeKey> = plan.nodes().filter(same).cloned().collect();
+        let running = self.instances.keys().chain(plan.nodes());
+        let changed: BTreeSet<String> = running
+            .filter(|key| matches!(key, NodeKey::Extension(_)) && !kept.contains(*key))
+            .map(|key| key.id().to_string())
+            .collect();
+        kept.retain(|key| {
+            self.instances.get(key).is_none_or(|instance| !mentions(&instance.settings, &changed))
+        });
+        kept
+    }
+
+    /// Stops, upstream first, the instances that do not stay. What feeds one of them is held before it stops, and not
+    /// earlier: what is further up may still have data to hand on.
+    async fn retire(
+        &mut self,
+        plan: &Plan,
+        exchange: &mut Exchange,
+        shared: &Shared,
+    ) -> Result<(), ComponentError> {
+        let deadline = Instant::now() + STOP_WITHIN;
+        for level in self.plan.levels.clone() {
+            let leaving: Vec<NodeKey> =
+                level.into_iter().filter(|key| !exchange.kept.contains(key)).collect();
+            let feeds = |targets: &[NodeKey]| targets.iter().any(|target| leaving.contains(target));
+            self.hold(exchange, deadline, |key, signal| feeds(self.plan.targets(key, signal))).await?;
+            self.stop(&leaving, deadline).await;
+            for key in leaving {
+                if let Some(instance) = self.instances.remove(&key) {
+                    instance.forget(shared);
+                    exchange.retired.push(key);
+                }
+            }
+        }
+        self.hold(exchange, deadline, |key, signal| {
+            self.plan.targets(key, signal) != plan.targets(key, signal)
+        })
+        .await
+    }
+
+    /// Holds the outputs of instances that stay and for which `wanted` is true.
+    async fn hold(
+        &self,
+        exchange: &mut Exchange,
+        deadline: Instant,
+        wanted: impl Fn(&NodeKey, Signal) -> bool,
+    ) -> Result<(), ComponentError> {
+        for key in self.plan.nodes().filter(|key| exchange.kept.contains(*key)) {
+            let Some(instance) = self.instances.get(key) else { continue };
+            for (signal, output) in &instance.outputs {
+                let place = (key.clone(), *signal);
+                if exchange.holds.contains_key(&place) || !wanted(key, *signal) {
+                    continue;
+                }
+                let hold = output.hold(deadline).await.ok_or_else(|| {
+                    ComponentError::new(format!(
+                        "{key} is busy: its {signal} did not come to rest within {STOP_WITHIN:?}"
+                    ))
+                })?;
+                exchange.holds.insert(place, hold);
+            }
+        }
+        Ok(())
+    }
+
+    async fn stop(&self, keys: &[NodeKey], deadline: Instant) {
+        let keys: BTreeSet<&NodeKey> = keys.iter().collect();
+        for level in &self.plan.levels {
+            let stopping =
+                level.iter().filter(|key| keys.contains(key)).filter_map(|key| self.instances.get(key));
+            join_all(stopping.map(|instance| instance.shutdown(deadline))).await;
+        }
+    }
+
+    /// Wires all outputs as `plan` says and starts the instances `fresh`, downstream first.
+    async fn start(
+        &self,
+        plan: &Plan,
+        fresh: &BTreeSet<NodeKey>,
+        holds: &mut Holds,
+        shared: &Shared,
+    ) -> Result<(), ComponentError> {
+        self.wire(plan, fresh, holds).await;
+        let host = Host::new(self.storages(), shared.board.clone());
+        let mut started = Vec::new();
+        for key in plan.nodes().rev().filter(|key| fresh.contains(*key)) {
+            let Some(instance) = self.instances.get(key) else { continue };
+            // One that failed may hold half of what it opened: it is stopped like the others.
+            started.push(instance);
+            if let Err(error) = instance.start(&host).await {
+                for instance in started.iter().rev() {
+                    instance.shutdown(Instant::now() + STOP_WITHIN).await;
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn wire(&self, plan: &Plan, fresh: &BTreeSet<NodeKey>, holds: &mut Holds) {
+        for (key, instance) in &self.instances {
+            for (signal, output) in &instance.outputs {
+                let targets = plan.targets(key, *signal).iter();
+                let doors =
+                    || targets.clone().filter_map(|target| self.instances.get(target)?.door()).collect();
+                if let Some(hold) = holds.get_mut(&(key.clone(), *signal)) {
+                    hold.set(doors());
+                } else if fresh.contains(key) {
+                    output.connect(doors()).await;
+                }
+            }
+        }
+    }
+
+    /// Makes and starts again what was stopped for an exchange that failed.
+    async fn restore(&mut self, mut exchange: Exchange, shared: &Shared) -> Result<(), ComponentError> {
+        let again = make_all(exchange.retired.iter(), &self.sections, shared)?;
+        let keys: BTreeSet<NodeKey> = again.keys().cloned().collect();
+        self.instances.extend(again);
+        let result = self.start(&self.plan, &keys, &mut exchange.holds, shared).await;
+        result.map_err(|error| {
+            ComponentError::new(format!("the old configuration can not be resumed: {error}"))
+        })
+    }
+
+    fn storages(&self) -> HashMap<ComponentId, Arc<dyn Storage>> {
+        let extensions =
+            self.instances.values().filter_map(|instance| Some((instance, instance.extension()?)));
+        extensions
+            .filter_map(|(instance, extension)| Some((instance.key.id().clone(), extension.storage()?)))
+            .collect()
+    }
+}
+
+/// An exchange under way.
+struct Exchange {
+    /// What stays.
+    kept: BTreeSet<NodeKey>,
+    /// The outputs of what stays that wait for new targets.
+    holds: Holds,
+    /// What was stopped, in this order.
+    retired: Vec<NodeKey>,
+}
+
+type Holds = BTreeMap<(NodeKey, Signal), Hold>;
+
+fn make_all<'a>(
+    keys: impl Iterator<Item = &'a NodeKey>,
+    sections: &Sections,
+    shared: &Shared,
+) -> Result<Instances, ComponentError> {
+    keys.map(|key| Ok((key.clone(), Instance::make(key, sections, shared)?))).collect()
+}
+
+fn settings_of<'a>(key: &NodeKey, sections: &'a Sections) -> Option<&'a Node> {
+    let id = key.id();
+    match key {
+        NodeKey::Receiver(_) => sections.receivers.get(id).map(|section| &section.settings),
+        NodeKey::Processor(..) => sections.processors.get(id).map(|section| &section.settings),
+        NodeKey::Exporter(..) => sections.exporters.get(id).map(|section| &section.settings),
+        NodeKey::Connector(..) => sections.connectors.get(id).map(|section| &section.settings),
+        NodeKey::Extension(_) => sections.extensions.get(id).map(|section| &section.settings),
+    }
+}
+
+/// True when any setting is one of `words`: how a component names the storage or authenticator that it uses.
+fn mentions(settings: &Node, words: &BTreeSet<String>) -> bool {
+    match &settings.value {
+        Value::String(text) => words.contains(text),
+        Value::Seq(items) => items.iter().any(|item| mentions(item, words)),
+        Value::Map(map) => map.iter().any(|(_, value)| mentions(value, words)),
+        _ => false,
+    }
+}

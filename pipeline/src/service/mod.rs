@@ -1,0 +1,10 @@
+//! The running collector: instances of a plan, their start, exchange and stop.
+
+mod collector;
+mod graph;
+mod instance;
+mod signals;
+#[cfg(test)]
+mod tests;
+
+pub use collector::{Collector, RunError, Settings};
