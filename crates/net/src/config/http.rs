@@ -1,0 +1,221 @@
+//! Settings of HTTP servers and clients.
+
+use std::time::Duration;
+
+use otelcol_confmap::GoDuration;
+use serde::Deserialize;
+
+use super::{ClientTls, Headers, ServerTls};
+use crate::compress::Compression;
+
+/// An HTTP server, after otelcol's `confighttp.ServerConfig`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct HttpServerConfig {
+    /// `host:port`, `:port`, or a path where `transport` is `unix`. The component sets the default.
+    pub endpoint: String,
+    /// `tcp` (default), `tcp4`, `tcp6` or `unix`.
+    pub transport: String,
+    /// TLS; plain text where absent.
+    pub tls: Option<ServerTls>,
+    /// Answers to browsers of other origins.
+    pub cors: Option<CorsConfig>,
+    /// Largest body in bytes, before and after decompression. 0 means 20 MiB.
+    pub max_request_body_size: usize,
+    /// Accepted for otelcol's files: a service here always sees the headers and decides what it passes on.
+    pub include_metadata: bool,
+    /// Added to each response.
+    pub response_headers: Headers,
+    /// Encodings a body may come in, `""` for none. Empty: all this crate knows.
+    pub compression_algorithms: Vec<String>,
+    /// Time for a whole request, body included. Zero: no limit but that a body must not stall for a minute.
+    pub read_timeout: GoDuration,
+    /// Time for the headers of a request. Zero: `read_timeout`.
+    pub read_header_timeout: GoDuration,
+    /// Time from the headers of a request to the last byte of its response. Zero: no limit.
+    pub write_timeout: GoDuration,
+    /// otelcol's newer way to write the next two.
+    pub keepalive: Option<HttpServerKeepalive>,
+    /// How long a connection may wait for its next request. Zero: `read_timeout`.
+    pub idle_timeout: GoDuration,
+    /// Whether a connection may carry more than one request.
+    pub keep_alives_enabled: bool,
+}
+
+impl Default for HttpServerConfig {
+    fn default() -> Self {
+        HttpServerConfig {
+            endpoint: String::new(),
+            transport: "tcp".to_owned(),
+            tls: None,
+            cors: None,
+            max_request_body_size: 0,
+            include_metadata: false,
+            response_headers: Headers::default(),
+            compression_algorithms: Vec::new(),
+            read_timeout: GoDuration::from_secs(0),
+            read_header_timeout: GoDuration::from_secs(60),
+            write_timeout: GoDuration::from_secs(30),
+            keepalive: None,
+            idle_timeout: GoDuration::from_secs(60),
+            keep_alives_enabled: true,
+        }
+    }
+}
+
+impl HttpServerConfig {
+    /// Largest body in bytes.
+    pub fn max_body(&self) -> usize {
+        if self.max_request_body_size == 0 { 20 * 1024 * 1024 } else { self.max_request_body_size }
+    }
+
+    /// Whether connections are kept between requests.
+    pub fn keeps_alive(&self) -> bool {
+        self.keepalive.as_ref().and_then(|k| k.enabled).unwrap_or(self.keep_alives_enabled)
+    }
+
+    /// How long a connection may be idle; None for ever.
+    pub fn idle_limit(&self) -> Option<Duration> {
+        let idle = self.keepalive.as_ref().and_then(|k| k.idle_timeout).unwrap_or(self.idle_timeout);
+        non_zero(idle).or_else(|| non_zero(self.read_timeout))
+    }
+
+    /// How long the headers of a request may take; None for ever.
+    pub fn header_limit(&self) -> Option<Duration> {
+        non_zero(self.read_header_timeout).or_else(|| non_zero(self.read_timeout))
+    }
+}
+
+fn non_zero(d: GoDuration) -> Option<Duration> {
+    Some(d.get()).filter(|d| !d.is_zero())
+}
+
+/// `keepalive` of an HTTP server.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct HttpServerKeepalive {
+    /// Same as `keep_alives_enabled`, which it overrides.
+    pub enabled: Option<bool>,
+    /// Same as `idle_timeout`, which it overrides.
+    pub idle_timeout: Option<GoDuration>,
+}
+
+/// `cors` of an HTTP server (the Fetch standard's cross-origin protocol).
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct CorsConfig {
+    /// Origins that may call; each may hold one `*`. Empty: none.
+    pub allowed_origins: Vec<String>,
+    /// Request headers that may be sent, `*` for all, besides Accept, Accept-Language, Content-Type, Content-Language.
+    pub allowed_headers: Vec<String>,
+    /// Response headers that scripts may read.
+    pub exposed_headers: Vec<String>,
+    /// Seconds a browser may remember the answer.
+    pub max_age: u64,
+}
+
+/// An HTTP client, after otelcol's `confighttp.ClientConfig`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct HttpClientConfig {
+    /// `http://` or `https://` URL the component sends to.
+    pub endpoint: String,
+    /// TLS of `https://` endpoints.
+    pub tls: ClientTls,
+    /// Compression of request bodies.
+    pub compression: Compression,
+    /// Level of the compression.
+    pub compression_params: CompressionParams,
+    /// Sent with each request; they win over the component's own.
+    pub headers: Headers,
+    /// Time for one request, connection and reply included. Zero: the caller's.
+    pub timeout: GoDuration,
+    /// No effect here: sizes a buffer of the Go implementation.
+    pub read_buffer_size: usize,
+    /// No effect here: sizes a buffer of the Go implementation.
+    pub write_buffer_size: usize,
+    /// otelcol's newer way to write the next four.
+    pub keepalive: Option<HttpClientKeepalive>,
+    /// Connections kept for later; 0 means no limit.
+    pub max_idle_conns: usize,
+    /// Connections kept for later per host; 0 means `max_idle_conns` (Go: 2).
+    pub max_idle_conns_per_host: usize,
+    /// How long a connection is kept for later; 0 means for ever.
+    pub idle_conn_timeout: GoDuration,
+    /// A new connection for each request.
+    pub disable_keep_alives: bool,
+    /// Requests in flight at one time, which with HTTP/1.1 is connections in use; 0 means no limit.
+    pub max_conns_per_host: usize,
+    /// Ping an HTTP/2 connection on which nothing was received for this long. Zero: never.
+    pub http2_read_idle_timeout: GoDuration,
+    /// Close it when the ping is not answered for this long. Zero: 15 s.
+    pub http2_ping_timeout: GoDuration,
+    /// Offer HTTP/2 when connecting with TLS.
+    pub force_attempt_http2: bool,
+}
+
+impl Default for HttpClientConfig {
+    fn default() -> Self {
+        HttpClientConfig {
+            endpoint: String::new(),
+            tls: ClientTls::default(),
+            compression: Compression::None,
+            compression_params: CompressionParams::default(),
+            headers: Headers::default(),
+            timeout: GoDuration::from_secs(0),
+            read_buffer_size: 0,
+            write_buffer_size: 0,
+            keepalive: None,
+            max_idle_conns: 100,
+            max_idle_conns_per_host: 0,
+            idle_conn_timeout: GoDuration::from_secs(90),
+            disable_keep_alives: false,
+            max_conns_per_host: 0,
+            http2_read_idle_timeout: GoDuration::from_secs(0),
+            http2_ping_timeout: GoDuration::from_secs(0),
+            force_attempt_http2: true,
+        }
+    }
+}
+
+impl HttpClientConfig {
+    /// Connections kept for later, per host; zero for none.
+    pub fn idle_connections(&self) -> usize {
+        let keepalive = self.keepalive.as_ref();
+        let disabled = keepalive.and_then(|k| k.enabled).map_or(self.disable_keep_alives, |on| !on);
+        if disabled {
+            return 0;
+        }
+        let total = keepalive.and_then(|k| k.max_idle_conns).unwrap_or(self.max_idle_conns);
+        let per_host =
+            keepalive.and_then(|k| k.max_idle_conns_per_host).unwrap_or(self.max_idle_conns_per_host);
+        [total, per_host].into_iter().filter(|n| *n > 0).min().unwrap_or(usize::MAX)
+    }
+
+    /// How long a connection is kept for later; None for ever.
+    pub fn idle_limit(&self) -> Option<Duration> {
+        non_zero(self.keepalive.as_ref().and_then(|k| k.idle_conn_timeout).unwrap_or(self.idle_conn_timeout))
+    }
+}
+
+/// `keepalive` of an HTTP client. Each key overrides the flat one it replaces.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct HttpClientKeepalive {
+    /// The opposite of `disable_keep_alives`.
+    pub enabled: Option<bool>,
+    /// Same as the flat key.
+    pub idle_conn_timeout: Option<GoDuration>,
+    /// Same as the flat key.
+    pub max_idle_conns: Option<usize>,
+    /// Same as the flat key.
+    pub max_idle_conns_per_host: Option<usize>,
+}
+
+/// `compression_params`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct CompressionParams {
+    /// gzip, zlib, deflate: -2 (Huffman only) to 9, where -1 and 0 are the default as in otelcol; zstd: 1 to 22.
+    pub level: i32,
+}

@@ -1,0 +1,62 @@
+//! `tls` sections.
+
+use otelcol_confmap::{GoDuration, Opaque};
+use serde::Deserialize;
+
+/// TLS of a client, after otelcol's `configtls.ClientConfig`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ClientTls {
+    /// No TLS at all, unless a CA is given (otelcol's rule). For HTTP the scheme of the URL decides.
+    pub insecure: bool,
+    /// TLS without looking at the server's certificate.
+    pub insecure_skip_verify: bool,
+    /// PEM file with the CAs that may sign the server's certificate. Empty: the system's.
+    pub ca_file: String,
+    /// The same as text.
+    pub ca_pem: Opaque,
+    /// PEM file with this client's certificate chain.
+    pub cert_file: String,
+    /// The same as text.
+    pub cert_pem: Opaque,
+    /// PEM file with this client's private key.
+    pub key_file: String,
+    /// The same as text.
+    pub key_pem: Opaque,
+    /// Name to ask for and to verify instead of the host of the endpoint.
+    pub server_name_override: String,
+    /// Lowest version: "1.2" (default) or "1.3"; "1.0" and "1.1" are taken and mean 1.2.
+    pub min_version: String,
+    /// Highest version: "1.2" or "1.3" (default).
+    pub max_version: String,
+    /// Trust the system's CAs besides the given one.
+    pub include_system_ca_certs_pool: bool,
+    /// How often the files are read again, at the next connection. Zero: never.
+    pub reload_interval: GoDuration,
+}
+
+/// TLS of a server, after otelcol's `configtls.ServerConfig`. Certificate and key are required.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ServerTls {
+    /// PEM file with the certificate chain.
+    pub cert_file: String,
+    /// The same as text.
+    pub cert_pem: Opaque,
+    /// PEM file with the private key.
+    pub key_file: String,
+    /// The same as text.
+    pub key_pem: Opaque,
+    /// PEM file with the CAs whose clients may connect. Empty: no client certificate is asked for.
+    pub client_ca_file: String,
+    /// Read `client_ca_file` again when it changes, without waiting for `reload_interval`.
+    pub client_ca_file_reload: bool,
+    /// Trust the system's CAs for client certificates besides `client_ca_file`.
+    pub include_system_ca_certs_pool: bool,
+    /// Lowest version: "1.2" (default) or "1.3"; "1.0" and "1.1" are taken and mean 1.2.
+    pub min_version: String,
+    /// Highest version: "1.2" or "1.3" (default).
+    pub max_version: String,
+    /// How often the files are read again, at the next connection. Zero: never.
+    pub reload_interval: GoDuration,
+}

@@ -1,0 +1,115 @@
+//! Endpoints of clients, and connecting to them.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use crate::ClientError;
+use crate::io::{Plain, Stream};
+use crate::listener::describe;
+use crate::tls::ClientTlsState;
+
+/// Where to connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// `host:port`; `[v6]:port`.
+    Tcp(String),
+    /// Path of a socket.
+    Unix(String),
+}
+
+/// Why a connection could not be made, as Go says it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("dial {network} {address}: {reason}")]
+pub(crate) struct DialError {
+    network: &'static str,
+    address: String,
+    reason: String,
+}
+
+impl Address {
+    /// The endpoint of a gRPC client: a URL, a name for one of grpc's resolvers, or `host:port`.
+    pub(crate) fn of_grpc(endpoint: &str) -> Result<Self, ClientError> {
+        let invalid = |why: &str| ClientError::Invalid(format!("invalid endpoint {endpoint:?}: {why}"));
+        if let Some(path) = endpoint.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return if path.is_empty() {
+                Err(invalid("unix socket path cannot be empty"))
+            } else {
+                Ok(Address::Unix(path.to_owned()))
+            };
+        }
+        let name = match endpoint.split_once("://") {
+            None => endpoint.strip_prefix("dns:").unwrap_or(endpoint),
+            Some(("http" | "https", rest)) => rest.trim_end_matches('/'),
+            // dns://resolver/host:port: the resolver is the system's here.
+            Some(("dns" | "passthrough", rest)) => rest.split_once('/').map_or(rest, |(_, name)| name),
+            Some((scheme, _)) => {
+                return Err(invalid(&format!(
+                    "unknown scheme {scheme:?}, expected host:port, http, https, dns, passthrough or unix"
+                )));
+            }
+        };
+        let Some((host, port)) = name.rsplit_once(':') else {
+            return Err(invalid("missing port in address, expected host:port"));
+        };
+        if host.is_empty() {
+            return Err(invalid("missing host in address, expected host:port"));
+        }
+        if port.parse::<u16>().is_err() {
+            return Err(invalid(&format!("invalid port {port:?}")));
+        }
+        if host.contains(':') && !host.starts_with('[') {
+            return Err(invalid("too many colons in address, expected host:port or [v6]:port"));
+        }
+        Ok(Address::Tcp(name.to_owned()))
+    }
+
+    /// For messages.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Address::Tcp(name) | Address::Unix(name) => name,
+        }
+    }
+
+    /// The host alone, for the certificate. A unix socket stands for this host, as in grpc.
+    pub(crate) fn host(&self) -> &str {
+        match self {
+            Address::Tcp(name) => name.rsplit_once(':').map_or(name.as_str(), |(host, _)| host),
+            Address::Unix(_) => "localhost",
+        }
+    }
+
+    async fn connect(&self) -> io::Result<Plain> {
+        match self {
+            Address::Tcp(name) => {
+                let stream = TcpStream::connect(name.as_str()).await?;
+                stream.set_nodelay(true)?;
+                Ok(Plain::Tcp(stream))
+            }
+            Address::Unix(path) => UnixStream::connect(path).await.map(Plain::Unix),
+        }
+    }
+}
+
+/// Connects and, with `tls`, shakes hands. The caller limits the time.
+pub(crate) async fn dial(address: &Address, tls: Option<&Arc<ClientTlsState>>) -> Result<Stream, DialError> {
+    let failed = |reason| DialError {
+        network: if matches!(address, Address::Tcp(_)) { "tcp" } else { "unix" },
+        address: address.text().to_owned(),
+        reason,
+    };
+    let plain = address.connect().await.map_err(|e| failed(format!("connect: {}", describe(&e))))?;
+    let Some(tls) = tls else {
+        return Ok(Stream::Plain(plain));
+    };
+    let name = tls.server_name(address.host()).map_err(|e| failed(e.to_string()))?;
+    let stream = TlsConnector::from(tls.config()).connect(name, plain).await;
+    let stream = stream.map_err(|e| failed(format!("tls: {}", describe(&e))))?;
+    Ok(Stream::Tls(Box::new(stream.into())))
+}
+
+#[cfg(test)]
+mod tests;

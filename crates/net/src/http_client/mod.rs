@@ -1,0 +1,246 @@
+//! The HTTP client: whole bodies out, small replies in, connections kept for later.
+
+mod connector;
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::Semaphore;
+
+use crate::ClientError;
+use crate::compress::{Compression, compress};
+use crate::config::HttpClientConfig;
+use crate::tls::ClientTlsState;
+use connector::Connector;
+
+/// What is kept of a reply to a POST: enough for a message.
+const MAX_REPLY: usize = 64 * 1024;
+
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("otelcol-asterisk/", env!("CARGO_PKG_VERSION")));
+
+/// Sends requests to `http://` and `https://` URLs. Redirects are not followed, proxies not used.
+pub struct HttpClient {
+    client: Client<Connector, Chunks>,
+    headers: HeaderMap,
+    compression: Compression,
+    level: i32,
+    timeout: Option<Duration>,
+    in_flight: Option<Arc<Semaphore>>,
+}
+
+/// A whole reply, of whatever status.
+#[derive(Debug, Clone)]
+pub struct HttpReply {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body as sent, cut at the limit.
+    pub body: Bytes,
+    /// Whether it was cut.
+    pub truncated: bool,
+}
+
+impl HttpReply {
+    /// `Retry-After` in seconds; its other form, a date, counts as absent.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    }
+}
+
+impl HttpClient {
+    /// A client for these settings. Does not connect; `endpoint` is the caller's to use.
+    ///
+    /// # Errors
+    /// A header, level or `tls` section that can not be used.
+    pub fn new(config: &HttpClientConfig) -> Result<Self, ClientError> {
+        let level = config.compression_params.level;
+        config.compression.check_level(level).map_err(ClientError::Invalid)?;
+        let protocols: &[&[u8]] =
+            if config.force_attempt_http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+        let connector = Connector::new(Arc::new(ClientTlsState::new(&config.tls, protocols)?));
+        let positive = |d: Duration| Some(d).filter(|d| !d.is_zero());
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(config.idle_limit())
+            .pool_max_idle_per_host(config.idle_connections())
+            .http2_keep_alive_interval(positive(config.http2_read_idle_timeout.get()))
+            .http2_keep_alive_timeout(
+                positive(config.http2_ping_timeout.get()).unwrap_or(Duration::from_secs(15)),
+            )
+            .http2_keep_alive_while_idle(true)
+            .build(connector);
+        let connections = config.max_conns_per_host;
+        Ok(HttpClient {
+            client,
+            headers: crate::headers::parse(&config.headers)?,
+            compression: config.compression,
+            level,
+            timeout: positive(config.timeout.get()),
+            in_flight: (connections > 0)
+                .then(|| Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)))),
+        })
+    }
+
+    /// Posts `body`, compressed as configured unless `headers` already has a Content-Encoding.
+    /// The configured headers win over `headers`. `timeout` zero is the configured one.
+    ///
+    /// # Errors
+    /// No reply: connection, time, protocol. A reply of any status is no error.
+    pub async fn post(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        body: Vec<Bytes>,
+        content_type: &'static str,
+        timeout: Duration,
+    ) -> Result<HttpReply, ClientError> {
+        let mut headers = headers;
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        let packs = self.compression != Compression::None && !headers.contains_key(header::CONTENT_ENCODING);
+        let body = if packs {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(self.compression.name()));
+            let packed = compress(self.compression, self.level, &body);
+            vec![packed.map_err(|e| ClientError::Broken(format!("failed to compress the request: {e}")))?]
+        } else {
+            body
+        };
+        self.exchange(Method::POST, url, headers, body, timeout, MAX_REPLY).await
+    }
+
+    /// Gets `url`, keeping at most `max_body` bytes of what it says. `timeout` zero is the configured one.
+    ///
+    /// # Errors
+    /// As [`HttpClient::post`].
+    pub async fn get(&self, url: &str, timeout: Duration, max_body: usize) -> Result<HttpReply, ClientError> {
+        self.exchange(Method::GET, url, HeaderMap::new(), Vec::new(), timeout, max_body).await
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: Vec<Bytes>,
+        timeout: Duration,
+        max_body: usize,
+    ) -> Result<HttpReply, ClientError> {
+        let request = self.request(method.clone(), url, headers, body)?;
+        let work = async {
+            let _slot = match &self.in_flight {
+                Some(slots) => slots.acquire().await.ok(),
+                None => None,
+            };
+            let failed = |e: &hyper_util::client::legacy::Error| explain(&method, url, e);
+            let (head, body) = self.client.request(request).await.map_err(|e| failed(&e))?.into_parts();
+            let (body, truncated) = collect(body, max_body).await.map_err(|e| {
+                ClientError::Broken(format!("{method} {url:?}: failed to read the reply: {e}"))
+            })?;
+            Ok(HttpReply { status: head.status, headers: head.headers, body, truncated })
+        };
+        match Some(timeout).filter(|t| !t.is_zero()).or(self.timeout) {
+            None => work.await,
+            Some(timeout) => tokio::time::timeout(timeout, work)
+                .await
+                .unwrap_or_else(|_| Err(ClientError::Timeout { method, url: url.to_owned(), timeout })),
+        }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: Vec<Bytes>,
+    ) -> Result<Request<Chunks>, ClientError> {
+        let invalid = |why: &str| ClientError::Invalid(format!("invalid URL {url:?}: {why}"));
+        let uri = Uri::try_from(url).map_err(|e| invalid(&e.to_string()))?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err(invalid("expected http:// or https://"));
+        }
+        let mut request = Request::new(Chunks::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
+        for (name, value) in &self.headers {
+            request.headers_mut().insert(name, value.clone());
+        }
+        Ok(request)
+    }
+}
+
+fn explain(method: &Method, url: &str, error: &hyper_util::client::legacy::Error) -> ClientError {
+    // The innermost error is the one that says why.
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    let text = format!("{method} {url:?}: {reason}");
+    if error.is_connect() { ClientError::Connect(text) } else { ClientError::Broken(text) }
+}
+
+async fn collect(mut body: hyper::body::Incoming, max: usize) -> Result<(Bytes, bool), hyper::Error> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
+        let room = max - whole.len();
+        whole.extend_from_slice(&data[..data.len().min(room)]);
+        if data.len() > room {
+            return Ok((whole.freeze(), true));
+        }
+    }
+    Ok((whole.freeze(), false))
+}
+
+/// A request's body: chunks that are written where they are.
+struct Chunks {
+    chunks: VecDeque<Bytes>,
+    remaining: u64,
+}
+
+impl Chunks {
+    fn new(chunks: Vec<Bytes>) -> Self {
+        let remaining = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        Chunks { chunks: chunks.into(), remaining }
+    }
+}
+
+impl Body for Chunks {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = self.chunks.pop_front();
+        self.remaining -= next.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        Poll::Ready(next.map(|chunk| Ok(Frame::data(chunk))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.remaining)
+    }
+}
+
+#[cfg(test)]
+mod tests;

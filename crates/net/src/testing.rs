@@ -1,0 +1,145 @@
+//! What the tests of several modules share: servers on port 0, an echo service, certificates.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::StatusCode;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{GrpcServerConfig, HttpServerConfig};
+use crate::{
+    Admission, Event, HttpRequest, HttpResponse, HttpService, Listener, Peer, Status, UnaryService,
+    serve_grpc, serve_http,
+};
+
+pub(crate) const ECHO: &str = "/test.Echo/Echo";
+/// Far above what any test needs; a test that waits this long fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Answers with what it gets, and remembers what was refused.
+#[derive(Default)]
+pub(crate) struct Echo {
+    pub(crate) events: Mutex<Vec<Event>>,
+    /// Held calls wait for a permit here.
+    pub(crate) gate: Option<Arc<tokio::sync::Semaphore>>,
+    pub(crate) entered: tokio::sync::Notify,
+    pub(crate) seen: Mutex<Vec<Peer>>,
+}
+
+impl Echo {
+    pub(crate) fn reasons(&self) -> Vec<&'static str> {
+        self.events.lock().unwrap().iter().map(Event::reason).collect()
+    }
+
+    async fn wait(&self) {
+        self.entered.notify_one();
+        if let Some(gate) = &self.gate {
+            gate.acquire().await.unwrap().forget();
+        }
+    }
+}
+
+impl UnaryService for Echo {
+    fn call<'a>(
+        &'a self,
+        path: &'a str,
+        message: Bytes,
+        peer: &'a Peer,
+    ) -> BoxFuture<'a, Result<Bytes, Status>> {
+        Box::pin(async move {
+            self.seen.lock().unwrap().push(peer.clone());
+            self.wait().await;
+            match path {
+                "/test.Echo/Panic" => panic!("as asked"),
+                "/test.Echo/Fail" => {
+                    Err(Status::resource_exhausted("später, 100 %").retry_after(Duration::from_millis(1500)))
+                }
+                _ => Ok(message),
+            }
+        })
+    }
+
+    fn knows(&self, path: &str) -> bool {
+        path.starts_with("/test.Echo/") && path != "/test.Echo/Missing"
+    }
+
+    fn event(&self, event: &Event) {
+        self.events.lock().unwrap().push(event.clone());
+    }
+}
+
+impl HttpService for Echo {
+    fn call(&self, request: HttpRequest) -> BoxFuture<'_, HttpResponse> {
+        assert_ne!(request.path, "/panic", "as asked");
+        Box::pin(async move {
+            self.seen.lock().unwrap().push(request.peer.clone());
+            self.wait().await;
+            match request.path.as_str() {
+                "/head" => HttpResponse::text(
+                    StatusCode::OK,
+                    format!("{} {} {:?}", request.method, request.path, request.query),
+                ),
+                _ => HttpResponse::new(StatusCode::OK, "application/octet-stream", request.body),
+            }
+        })
+    }
+
+    fn event(&self, event: &Event) {
+        self.events.lock().unwrap().push(event.clone());
+    }
+}
+
+pub(crate) struct Running {
+    pub(crate) address: String,
+    pub(crate) stop: CancellationToken,
+    pub(crate) task: JoinHandle<()>,
+}
+
+impl Running {
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Stops and waits for the end.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(PATIENCE, self.task).await.unwrap().unwrap();
+    }
+}
+
+pub(crate) fn grpc(config: &GrpcServerConfig, service: &Arc<Echo>) -> Running {
+    grpc_on(Listener::bind("127.0.0.1:0").unwrap(), config, service, None)
+}
+
+pub(crate) fn grpc_on(
+    listener: Listener,
+    config: &GrpcServerConfig,
+    service: &Arc<Echo>,
+    admission: Option<Arc<dyn Admission>>,
+) -> Running {
+    let address = listener.local_addr().unwrap().to_string();
+    let stop = CancellationToken::new();
+    let server = serve_grpc(listener, config, Arc::clone(service) as _, admission, stop.clone()).unwrap();
+    let task = tokio::runtime::Handle::current().spawn(server);
+    Running { address, stop, task }
+}
+
+pub(crate) fn http(config: &HttpServerConfig, service: &Arc<Echo>) -> Running {
+    http_admitted(config, service, None)
+}
+
+pub(crate) fn http_admitted(
+    config: &HttpServerConfig,
+    service: &Arc<Echo>,
+    admission: Option<Arc<dyn Admission>>,
+) -> Running {
+    let listener = Listener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let stop = CancellationToken::new();
+    let server = serve_http(listener, config, Arc::clone(service) as _, admission, stop.clone()).unwrap();
+    let task = tokio::runtime::Handle::current().spawn(server);
+    Running { address, stop, task }
+}

@@ -1,0 +1,112 @@
+//! The side that connects.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use super::{Reloading, TlsError, error, pem, provider, versions};
+use crate::config::ClientTls;
+
+/// A client's TLS for as long as it runs.
+pub(crate) struct ClientTlsState {
+    settings: ClientTls,
+    protocols: Vec<Vec<u8>>,
+    config: Reloading<rustls::ClientConfig>,
+}
+
+impl ClientTlsState {
+    pub(crate) fn new(settings: &ClientTls, protocols: &[&[u8]]) -> Result<Self, TlsError> {
+        let protocols: Vec<Vec<u8>> = protocols.iter().map(|p| p.to_vec()).collect();
+        let every = Some(settings.reload_interval.get()).filter(|i| !i.is_zero());
+        let mut files = vec![settings.ca_file.clone(), settings.cert_file.clone(), settings.key_file.clone()];
+        files.retain(|file| !file.is_empty());
+        let config = Reloading::new(files, every, || build(settings, &protocols))?;
+        Ok(ClientTlsState { settings: settings.clone(), protocols, config })
+    }
+
+    /// For the next connection.
+    pub(crate) fn config(&self) -> Arc<rustls::ClientConfig> {
+        self.config.get(|| build(&self.settings, &self.protocols))
+    }
+
+    /// The name to ask for and verify, where the endpoint says `host`.
+    pub(crate) fn server_name(&self, host: &str) -> Result<ServerName<'static>, TlsError> {
+        let name = match self.settings.server_name_override.as_str() {
+            "" => host.trim_start_matches('[').trim_end_matches(']'),
+            other => other,
+        };
+        ServerName::try_from(name.to_owned())
+            .map_err(|_| error(format!("{name:?} is no server name TLS can verify")))
+    }
+}
+
+fn build(settings: &ClientTls, protocols: &[Vec<u8>]) -> Result<rustls::ClientConfig, TlsError> {
+    let provider = provider();
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&versions(&settings.min_version, &settings.max_version)?)
+        .map_err(|e| error(e.to_string()))?;
+    let builder = if settings.insecure_skip_verify {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+    } else {
+        let ca = pem::source("CA", &settings.ca_file, settings.ca_pem.expose())?;
+        let system = ca.is_none() || settings.include_system_ca_certs_pool;
+        builder.with_root_certificates(pem::roots(
+            ca.as_deref().map(|ca| (settings.ca_file.as_str(), ca)),
+            system,
+        )?)
+    };
+    let identity = pem::identity(
+        (&settings.cert_file, settings.cert_pem.expose()),
+        (&settings.key_file, settings.key_pem.expose()),
+    )?;
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => builder
+            .with_client_auth_cert(chain, key)
+            .map_err(|e| error(format!("failed to load TLS cert and key PEMs: {e}")))?,
+    };
+    config.alpn_protocols = protocols.to_vec();
+    Ok(config)
+}
+
+/// `insecure_skip_verify`: whoever answers is right. The handshake's signatures still have to fit the certificate.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,109 @@
+//! rustls configurations from `tls` sections, read again when their files change.
+
+mod client;
+mod pem;
+mod server;
+
+pub(crate) use client::ClientTlsState;
+pub(crate) use server::ServerTlsState;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustls::SupportedProtocolVersion;
+use rustls::crypto::CryptoProvider;
+
+/// A `tls` section can not be used.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct TlsError(pub(crate) String);
+
+fn error(message: impl Into<String>) -> TlsError {
+    TlsError(message.into())
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// The versions between `min` and `max`. rustls has no 1.0 and 1.1 any more (RFC 8996): as a minimum they mean 1.2.
+fn versions(min: &str, max: &str) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {
+    let min13 = match min {
+        "" | "1.0" | "1.1" | "1.2" => false,
+        "1.3" => true,
+        other => return Err(error(format!("invalid TLS min_version: unsupported TLS version: {other:?}"))),
+    };
+    let max13 = match max {
+        "" | "1.3" => true,
+        "1.2" => false,
+        other => return Err(error(format!("invalid TLS max_version: unsupported TLS version: {other:?}"))),
+    };
+    match (min13, max13) {
+        (true, true) => Ok(vec![&rustls::version::TLS13]),
+        (false, true) => Ok(vec![&rustls::version::TLS13, &rustls::version::TLS12]),
+        (false, false) => Ok(vec![&rustls::version::TLS12]),
+        (true, false) => {
+            Err(error("invalid TLS configuration: min_version cannot be greater than max_version"))
+        }
+    }
+}
+
+/// A value built from files, built again when their content is no longer what it was built from.
+struct Reloading<T> {
+    files: Vec<String>,
+    every: Option<Duration>,
+    current: Mutex<Current<T>>,
+}
+
+struct Current<T> {
+    value: Arc<T>,
+    content: Vec<Option<Vec<u8>>>,
+    checked: Instant,
+}
+
+impl<T> Reloading<T> {
+    fn new(
+        files: Vec<String>,
+        every: Option<Duration>,
+        build: impl Fn() -> Result<T, TlsError>,
+    ) -> Result<Self, TlsError> {
+        let content = read_all(&files);
+        let value = Arc::new(build()?);
+        Ok(Reloading {
+            files,
+            every,
+            current: Mutex::new(Current { value, content, checked: Instant::now() }),
+        })
+    }
+
+    /// The newest value that could be built. Files that can not be used leave the old one in place, with a warning:
+    /// a certificate that is being replaced must not stop the service.
+    fn get(&self, build: impl Fn() -> Result<T, TlsError>) -> Arc<T> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(every) = self.every.filter(|every| current.checked.elapsed() >= *every) else {
+            return Arc::clone(&current.value);
+        };
+        current.checked = Instant::now();
+        let content = read_all(&self.files);
+        if content != current.content {
+            match build() {
+                Ok(value) => {
+                    tracing::info!(files = ?self.files, interval = ?every, "tls files were read again");
+                    current.value = Arc::new(value);
+                }
+                Err(e) => {
+                    tracing::warn!(files = ?self.files, "tls files changed but can not be used, the old ones stay: {e}");
+                }
+            }
+            current.content = content;
+        }
+        Arc::clone(&current.value)
+    }
+}
+
+fn read_all(files: &[String]) -> Vec<Option<Vec<u8>>> {
+    files.iter().map(|file| std::fs::read(file).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests;
