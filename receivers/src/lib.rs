@@ -1,8 +1,14 @@
 //! Receivers: one folder a component, one cargo feature a component.
 
+#[cfg(feature = "hostmetrics")]
+pub mod hostmetrics;
+
 use otelcol_pipeline::ReceiverFactory;
 
 /// The receivers that were compiled in.
 pub fn factories() -> Vec<ReceiverFactory> {
-    vec![]
+    vec![
+        #[cfg(feature = "hostmetrics")]
+        hostmetrics::factory(),
+    ]
 }
