@@ -8,3 +8,5 @@ mod signals;
 mod tests;
 
 pub use collector::{Collector, RunError, Settings};
+#[cfg(test)]
+pub(crate) use tests::factories as test_factories;

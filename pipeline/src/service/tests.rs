@@ -110,7 +110,7 @@ impl Consumer for Probe {
     }
 }
 
-fn factories() -> Factories {
+pub(crate) fn factories() -> Factories {
     const ALL: &[Signal] = &[Signal::Traces, Signal::Metrics, Signal::Logs];
     Factories {
         receivers: vec![ReceiverFactory::receiver("in", ALL, |context, config: Config, outputs| {
