@@ -86,7 +86,11 @@ impl Component for Spool {
 }
 
 fn batch(waiting: i64, now: u64) -> Batch {
-    let point = NumberDataPoint { time_unix_nano: now, value: Some(Value::AsInt(waiting)), ..NumberDataPoint::default() };
+    let point = NumberDataPoint {
+        time_unix_nano: now,
+        value: Some(Value::AsInt(waiting)),
+        ..NumberDataPoint::default()
+    };
     let metric = Metric {
         name: "asterisk.spool.outgoing".to_owned(),
         description: "Call files that wait in the outgoing spool".to_owned(),

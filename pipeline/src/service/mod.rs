@@ -3,6 +3,7 @@
 mod collector;
 mod graph;
 mod instance;
+mod self_metrics;
 mod signals;
 #[cfg(test)]
 mod tests;
