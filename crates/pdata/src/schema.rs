@@ -35,7 +35,15 @@ pub(crate) struct Field {
     /// Its name in JSON, lowerCamelCase.
     pub(crate) json: &'static str,
     pub(crate) kind: Kind,
+    /// The wire type of one value.
+    pub(crate) wire_type: u8,
     pub(crate) presence: Presence,
+}
+
+impl Field {
+    const fn new(number: u32, json: &'static str, kind: Kind, presence: Presence) -> Field {
+        Field { number, json, kind, wire_type: kind.wire_type(), presence }
+    }
 }
 
 /// The type of a field's value.
@@ -81,8 +89,7 @@ pub(crate) enum Presence {
 
 impl Kind {
     /// The wire type of one value.
-    #[inline(always)]
-    pub(crate) fn wire_type(self) -> u8 {
+    pub(crate) const fn wire_type(self) -> u8 {
         match self {
             Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Sint32 | Kind::Uint64 => {
                 wire::VARINT
@@ -144,7 +151,7 @@ macro_rules! messages {
             pub(crate) static $static: Message = {
                 static FIELDS: &[Field] = {
                     use Kind::*;
-                    &[$( Field { number: $number, json: $json, kind: $kind, presence: Presence::$presence } ),*]
+                    &[$( Field::new($number, $json, $kind, Presence::$presence) ),*]
                 };
                 Message::new($name, messages!(@ $($items)?), FIELDS)
             };

@@ -106,7 +106,7 @@ fn list(occurrences: &[Found<'_>], field: &Field, out: &mut String) -> Result<bo
     let mut count = 0;
     for (_, occurrence) in occurrences {
         let mut payload = occurrence.payload;
-        let packed = occurrence.wire_type == wire::LEN && field.kind.wire_type() != wire::LEN;
+        let packed = occurrence.wire_type == wire::LEN && field.wire_type != wire::LEN;
         while !packed || !payload.is_empty() {
             if count > 0 {
                 out.push(',');
