@@ -118,7 +118,9 @@ impl<'a> Validator<'a> {
 #[inline(always)]
 fn is_plain_attribute(bytes: &[u8]) -> bool {
     let [0x0a, key_len, rest @ ..] = bytes else { return false };
-    let Some((_, [0x12, value_len, 0x0a, text_len, text @ ..])) = rest.split_at_checked(usize::from(*key_len)) else {
+    let Some((_, [0x12, value_len, 0x0a, text_len, text @ ..])) =
+        rest.split_at_checked(usize::from(*key_len))
+    else {
         return false;
     };
     usize::from(*text_len) == text.len() && usize::from(*value_len) == text.len() + 2 && bytes.is_ascii()
