@@ -56,7 +56,7 @@ impl Batch {
                 return Err(*validator.at(request.name.to_owned(), field.raw, fault));
             } else {
                 let before = validator.items();
-                validator.message(field.payload, schema::block(signal), 1).map_err(|error| *error)?;
+                validator.block(&field).map_err(|error| *error)?;
                 let wire = WireBlock::from_request(&body, at..end, end - field.payload.len());
                 batch.push(Block::from_wire(validator.items() - before, wire));
             }

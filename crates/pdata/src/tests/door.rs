@@ -129,7 +129,7 @@ fn nesting_up_to_the_limit_decodes_and_beyond_is_refused() {
     assert!(TracesData::decode(deepest.as_slice()).is_ok());
     let message = refusal(Signal::Traces, nested(43));
     assert!(message.ends_with("expected at most 90 levels of nested messages"), "{message}");
-    assert!(refusal(Signal::Traces, nested(50_000)).contains("levels of nested messages"));
+    assert!(refusal(Signal::Traces, nested(3_000)).contains("levels of nested messages"));
 }
 
 #[test]
@@ -142,6 +142,23 @@ fn a_plain_attribute_counts_its_levels_too() {
     };
     assert_eq!(accept(Signal::Traces, nested(27)).items(), 1);
     assert!(refusal(Signal::Traces, nested(28)).contains("levels of nested messages"));
+}
+
+#[test]
+fn requests_that_grow_out_of_proportion_are_refused() {
+    let bombs = [
+        (Signal::Traces, field(1, &[]).repeat(20_000)),
+        (Signal::Traces, within(&[1, 2], &field(2, &[]).repeat(20_000))),
+        (Signal::Metrics, within(&[1, 2, 2, 10], &field(1, &[]).repeat(20_000))),
+        (Signal::Logs, within(&[1, 2], &field(2, &[]).repeat(20_000))),
+    ];
+    for (signal, bomb) in bombs {
+        let limit = bomb.len() * 64 + (1 << 20);
+        let message = refusal(signal, bomb);
+        assert!(message.ends_with(&format!("a request that decodes to at most {limit} bytes")), "{message}");
+    }
+    let small = within(&[1, 2, 2], &[0x09, 0, 0, 0, 0, 0, 0, 0, 1]);
+    assert_eq!(accept(Signal::Logs, small.repeat(20_000)).items(), 20_000);
 }
 
 #[test]
