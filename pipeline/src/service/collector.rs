@@ -124,8 +124,12 @@ impl Collector {
     pub async fn reload(&mut self) -> Result<(), RunError> {
         let (config, plan) = self.read().await?;
         let shared = &self.settings.shared;
+        let before = self.self_metrics.config().clone();
         self.self_metrics.apply(&config.telemetry, shared).await?;
-        self.graph.exchange(&config, plan, shared).await?;
+        if let Err(error) = self.graph.exchange(&config, plan, shared).await {
+            self.self_metrics.apply(&before, shared).await?;
+            return Err(error.into());
+        }
         self.apply_logs(&config);
         tracing::info!("the new configuration is in use");
         Ok(())

@@ -31,18 +31,29 @@ impl SelfMetrics {
         config: &TelemetryConfig,
         shared: &Shared,
     ) -> Result<(), ComponentError> {
-        if self.config == *config && !self.servers.is_empty() {
+        if self.config.metrics == config.metrics
+            && self.config.resource == config.resource
+            && !self.servers.is_empty()
+        {
             return Ok(());
         }
         let old = std::mem::take(&mut self.config);
+        let served_before = !self.servers.is_empty();
         self.stop().await;
         if let Err(error) = self.serve(config, shared) {
             self.stop().await;
-            // The old endpoints were free a moment ago; if they are not, the first error says more.
-            let _ = self.serve(&old, shared);
+            if served_before {
+                // The old endpoints were free a moment ago; if they are not, the first error says more.
+                let _ = self.serve(&old, shared);
+            }
             return Err(error);
         }
         Ok(())
+    }
+
+    /// What is served now.
+    pub(super) fn config(&self) -> &TelemetryConfig {
+        &self.config
     }
 
     pub(super) async fn stop(&mut self) {
