@@ -292,3 +292,7 @@ impl<'a> Composer<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "yaml_tests.rs"]
+mod tests;
