@@ -2,6 +2,8 @@
 
 #[cfg(feature = "hostmetrics")]
 pub mod hostmetrics;
+#[cfg(feature = "statsd")]
+pub mod statsd;
 
 use otelcol_pipeline::ReceiverFactory;
 
@@ -10,5 +12,7 @@ pub fn factories() -> Vec<ReceiverFactory> {
     vec![
         #[cfg(feature = "hostmetrics")]
         hostmetrics::factory(),
+        #[cfg(feature = "statsd")]
+        statsd::factory(),
     ]
 }
