@@ -2,7 +2,13 @@
 
 use otelcol_pipeline::ExporterFactory;
 
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
+
 /// The exporters that were compiled in.
 pub fn factories() -> Vec<ExporterFactory> {
-    vec![]
+    vec![
+        #[cfg(feature = "prometheus")]
+        prometheus::factory(),
+    ]
 }
