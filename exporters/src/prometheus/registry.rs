@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 use otelcol_pdata::model::as_string;
 use otelcol_pdata::model::common::{InstrumentationScope, KeyValue};
 use otelcol_pdata::model::metrics::{Metric, ResourceMetrics};
-use otelcol_prometheus_text::{Kind, MetricNamer, NameKind};
+use otelcol_prometheus_text::{Kind, MetricNamer};
 
 use super::family::{Family, Point, Stored};
 use super::labels::{LabelRules, LabelWriter, MAX_LABELS, SharedLabels, instance, job};
