@@ -14,7 +14,7 @@ pub(super) struct Series {
     /// Rendered labels; also its identity within the family.
     pub(super) labels: Box<[u8]>,
     pub(super) value: Value,
-    /// Time of the last point, nanoseconds since 1970.
+    /// Time of the last point, nanoseconds since 1970; 0 where points have none.
     pub(super) time: u64,
     /// When the last point arrived, milliseconds since 1970.
     pub(super) updated: u64,
@@ -92,11 +92,18 @@ impl Family {
 
     fn place(&self, labels: &[u8]) -> Option<usize> {
         let hash = self.hasher.hash_one(labels);
-        self.places.find(hash, |place| *self.series[*place as usize].labels == *labels).map(|place| *place as usize)
+        self.places
+            .find(hash, |place| *self.series[*place as usize].labels == *labels)
+            .map(|place| *place as usize)
     }
 
     /// Stores a point. A new series is made only if `may_grow`.
-    pub(super) fn store(&mut self, labels: &[u8], point: Point<'_>, may_grow: bool) -> Result<Stored, Dropped> {
+    pub(super) fn store(
+        &mut self,
+        labels: &[u8],
+        point: Point<'_>,
+        may_grow: bool,
+    ) -> Result<Stored, Dropped> {
         if let Some(place) = self.place(labels) {
             return self.series[place].update(point).map(Stored::Updated);
         }
@@ -125,7 +132,8 @@ impl Family {
     pub(super) fn remove(&mut self, labels: &[u8]) -> bool {
         let hash = self.hasher.hash_one(labels);
         let series = &self.series;
-        let Ok(entry) = self.places.find_entry(hash, |place| *series[*place as usize].labels == *labels) else {
+        let Ok(entry) = self.places.find_entry(hash, |place| *series[*place as usize].labels == *labels)
+        else {
             return false;
         };
         let (place, _) = entry.remove();
@@ -176,8 +184,8 @@ impl Family {
     /// The series whose labels come after `after`, by their text.
     pub(super) fn in_order_after(&self, after: Option<&[u8]>) -> impl Iterator<Item = &Series> {
         let series = &self.series;
-        let start =
-            after.map_or(0, |after| self.order.partition_point(|place| *series[*place as usize].labels <= *after));
+        let start = after
+            .map_or(0, |after| self.order.partition_point(|place| *series[*place as usize].labels <= *after));
         self.order[start..].iter().map(|place| &series[*place as usize])
     }
 }
@@ -186,7 +194,8 @@ impl Series {
     fn update(&mut self, point: Point<'_>) -> Result<Option<Conflict>, Dropped> {
         let other_source = self.source != point.source;
         // A delta of the same time from the same source was sent twice. Two sources may share a time: deltas add up.
-        let stale = if point.delta { point.time <= self.time && !other_source } else { point.time < self.time };
+        let stale =
+            if point.delta { point.time <= self.time && !other_source } else { point.time < self.time };
         if stale {
             return Err(Dropped::OutOfOrder);
         }

@@ -9,7 +9,9 @@ use otelcol_pdata::model::{as_string, attr};
 use otelcol_prometheus_text::{InvalidName, Strategy, label_name, push_label_name, write_label};
 
 use super::reason::Dropped;
-use super::selection::{SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE, Selection, is_service_attribute};
+use super::selection::{
+    SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE, Selection, is_service_attribute,
+};
 
 /// Longest label text of a series; a longer one is a mistake or an attack.
 pub(super) const MAX_LABELS: usize = 16 * 1024;
@@ -118,7 +120,9 @@ impl SharedLabels {
         self.add_fixed("otel_scope_version".to_owned(), version.to_owned());
         self.add_fixed("otel_scope_schema_url".to_owned(), schema_url.to_owned());
         let attributes = scope.map_or(&[][..], |scope| &scope.attributes);
-        for attribute in attributes.iter().filter(|a| !matches!(a.key.as_str(), "name" | "version" | "schema_url")) {
+        for attribute in
+            attributes.iter().filter(|a| !matches!(a.key.as_str(), "name" | "version" | "schema_url"))
+        {
             let name = label_name(&format!("otel_scope_{}", attribute.key), rules.strategy)?;
             self.add_fixed(name, value_text(attribute).into_owned());
         }
@@ -140,7 +144,8 @@ impl SharedLabels {
         attributes: &[KeyValue],
         chosen: impl Fn(&str) -> bool,
     ) -> Result<(), InvalidName> {
-        let mut chosen: Vec<&KeyValue> = attributes.iter().filter(|attribute| chosen(&attribute.key)).collect();
+        let mut chosen: Vec<&KeyValue> =
+            attributes.iter().filter(|attribute| chosen(&attribute.key)).collect();
         chosen.sort_by(|a, b| a.key.cmp(&b.key));
         for attribute in chosen {
             let name = label_name(&attribute.key, rules.strategy)?;
@@ -215,7 +220,12 @@ impl LabelWriter {
         Ok(Rendered { text: &self.out, conflict: conflict || shared.conflict })
     }
 
-    fn name_all(&mut self, strategy: Strategy, attributes: &[KeyValue], reserved: &str) -> Result<(), Dropped> {
+    fn name_all(
+        &mut self,
+        strategy: Strategy,
+        attributes: &[KeyValue],
+        reserved: &str,
+    ) -> Result<(), Dropped> {
         self.names.clear();
         self.own.clear();
         for (attribute, KeyValue { key, .. }) in attributes.iter().enumerate() {

@@ -5,8 +5,8 @@ use otelcol_pdata::model::common::KeyValue;
 use otelcol_pdata::model::common::any_value::Value as AttributeValue;
 use otelcol_pdata::model::metrics::metric::Data;
 use otelcol_pdata::model::metrics::{
-    AggregationTemporality, DataPointFlags, Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, Metric,
-    NumberDataPoint, SummaryDataPoint, exemplar, number_data_point,
+    AggregationTemporality, DataPointFlags, Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint,
+    Metric, NumberDataPoint, SummaryDataPoint, exemplar, number_data_point,
 };
 use otelcol_prometheus_text::{Kind, NameKind, write_label};
 
@@ -97,8 +97,12 @@ pub(super) fn for_each_point(metric: &Metric, exemplars: bool, mut take: impl Fn
             let exemplars = exemplars && data.is_monotonic;
             data.data_points.iter().for_each(|point| take(number(point, exemplars)));
         }
-        Some(Data::Histogram(data)) => data.data_points.iter().for_each(|point| take(histogram(point, exemplars))),
-        Some(Data::ExponentialHistogram(data)) => data.data_points.iter().for_each(|point| take(exponential(point))),
+        Some(Data::Histogram(data)) => {
+            data.data_points.iter().for_each(|point| take(histogram(point, exemplars)))
+        }
+        Some(Data::ExponentialHistogram(data)) => {
+            data.data_points.iter().for_each(|point| take(exponential(point)))
+        }
         Some(Data::Summary(data)) => {
             let mut quantiles = Vec::new();
             for point in &data.data_points {
@@ -182,7 +186,7 @@ fn stored_exemplars(exemplars: &[Exemplar]) -> Option<Box<[StoredExemplar]>> {
 
 fn stored_exemplar(exemplar: &Exemplar) -> StoredExemplar {
     let mut labels = Vec::new();
-    for (name, id) in [("trace_id", &exemplar.trace_id), ("span_id", &exemplar.span_id)] {
+    for (name, id) in [("span_id", &exemplar.span_id), ("trace_id", &exemplar.trace_id)] {
         if !id.is_empty() {
             write_label(&mut labels, name, &hex(id));
         }
@@ -197,5 +201,7 @@ fn stored_exemplar(exemplar: &Exemplar) -> StoredExemplar {
 
 fn hex(id: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    id.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)] as char, DIGITS[usize::from(byte & 15)] as char]).collect()
+    id.iter()
+        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)] as char, DIGITS[usize::from(byte & 15)] as char])
+        .collect()
 }

@@ -48,11 +48,17 @@ impl Dropped {
             Dropped::InvalidName => "the metric's name has no character that Prometheus allows",
             Dropped::InvalidLabel => "an attribute's name can not be a label name",
             Dropped::LabelsTooLong => "the labels are longer than 16 KiB",
-            Dropped::TypeConflict => "the name is already served with another type, which stays until its series expire",
-            Dropped::NameConflict => "the name is already served as part of a histogram or summary, or the other way round",
+            Dropped::TypeConflict => {
+                "the name is already served with another type, which stays until its series expire"
+            }
+            Dropped::NameConflict => {
+                "the name is already served as part of a histogram or summary, or the other way round"
+            }
             Dropped::SeriesLimit => "max_series is reached",
             Dropped::OutOfOrder => "a point of the same series with this or a later time was already stored",
-            Dropped::UnspecifiedTemporality => "the aggregation temporality is not set, expected delta or cumulative",
+            Dropped::UnspecifiedTemporality => {
+                "the aggregation temporality is not set, expected delta or cumulative"
+            }
             Dropped::InvalidValue => {
                 "the value can not be: a monotonic delta below zero, bounds that do not ascend, or counts that do not fit the bounds"
             }
@@ -93,7 +99,9 @@ impl Conflict {
             Conflict::Label => {
                 "two attributes give one label: a constant, job, instance or scope label wins, others are joined with ;"
             }
-            Conflict::DuplicateSeries => "two sources write one series, the point with the later time is served",
+            Conflict::DuplicateSeries => {
+                "two sources write one series, the point with the later time is served"
+            }
             Conflict::BoundsChanged => "the bounds of a delta histogram changed, its counts start again",
         }
     }

@@ -91,6 +91,15 @@ impl Registry {
         }
     }
 
+    /// Takes the series of a previous registry over, if they are named and labelled by the same rules.
+    pub(super) fn adopt(&mut self, previous: Registry) {
+        let (new, old) = (&self.rules, &previous.rules);
+        if new.namer == old.namer && new.labels == old.labels {
+            let rules = new.clone();
+            *self = Self { rules, ..previous };
+        }
+    }
+
     /// How many series there are.
     pub(super) fn series(&self) -> usize {
         self.series
@@ -99,10 +108,12 @@ impl Registry {
     /// Takes the points of a batch in. `now` is in nanoseconds since 1970.
     pub(super) fn ingest(&mut self, batch: &[&ResourceMetrics], now: u64, tally: &mut Tally) {
         for resource_metrics in batch {
-            let resource = resource_metrics.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
+            let resource =
+                resource_metrics.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
             for scope_metrics in &resource_metrics.scope_metrics {
                 let scope = scope_metrics.scope.as_ref();
-                let labels = SharedLabels::new(&self.rules.labels, resource, scope, &scope_metrics.schema_url);
+                let labels =
+                    SharedLabels::new(&self.rules.labels, resource, scope, &scope_metrics.schema_url);
                 let Ok(labels) = labels else {
                     for metric in &scope_metrics.metrics {
                         tally.drop_points(Dropped::InvalidLabel, MetricShape::points(metric), &metric.name);
@@ -163,10 +174,15 @@ impl Registry {
         let built = self.rules.namer.build(&metric.name, &metric.unit, shape.name_kind);
         let name = built.map_err(|_| Dropped::InvalidName)?;
         let place = self.family_called(&name, &metric.description, &metric.unit, shape.kind)?;
-        let known =
-            KnownMetric { name: metric.name.as_str().into(), unit: metric.unit.as_str().into(), shape, family: place };
+        let known = KnownMetric {
+            name: metric.name.as_str().into(),
+            unit: metric.unit.as_str().into(),
+            shape,
+            family: place,
+        };
         let hasher = &self.hasher;
-        self.known.insert_unique(hash, known, |known| hash_metric(hasher, &known.name, &known.unit, known.shape));
+        self.known
+            .insert_unique(hash, known, |known| hash_metric(hasher, &known.name, &known.unit, known.shape));
         Ok(place as usize)
     }
 
@@ -207,7 +223,8 @@ impl Registry {
     ) -> Result<(), Dropped> {
         let shape = metric.shape;
         let strategy = self.rules.labels.strategy;
-        let rendered = self.writer.render(strategy, &block.labels, point.attributes, shape.reserved_label())?;
+        let rendered =
+            self.writer.render(strategy, &block.labels, point.attributes, shape.reserved_label())?;
         if rendered.conflict {
             tally.conflict(Conflict::Label, metric.name);
         }
@@ -240,7 +257,9 @@ impl Registry {
         if job.is_empty() || instance.is_empty() {
             return;
         }
-        let Ok(labels) = SharedLabels::of_target(&self.rules.labels, resource, &job, &instance) else { return };
+        let Ok(labels) = SharedLabels::of_target(&self.rules.labels, resource, &job, &instance) else {
+            return;
+        };
         let labels = labels.text();
         if labels.len() > MAX_LABELS {
             return tally.drop_points(Dropped::LabelsTooLong, 1, TARGET_INFO);
@@ -257,7 +276,7 @@ impl Registry {
         let point = Point {
             sample: Sample::Number(1.0),
             delta: false,
-            time: now,
+            time: 0,
             arrived: now / NANOS_IN_MILLI,
             source: 0,
             exemplars: None,
@@ -322,7 +341,8 @@ impl Registry {
     ) -> ControlFlow<()> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let families = &mut self.families;
-        let mut places = self.by_name.range::<str, _>((from, Bound::Unbounded)).map(|(_, place)| *place as usize);
+        let mut places =
+            self.by_name.range::<str, _>((from, Bound::Unbounded)).map(|(_, place)| *place as usize);
         places.try_for_each(|place| visit(&mut families[place]))
     }
 

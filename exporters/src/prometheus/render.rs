@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use otelcol_prometheus_text::{
-    Escaping, Exemplar, FamilyWriter, Format, Histogram, Stamp, Summary, Writer, escape_name, write_labels_escaped,
+    Escaping, Exemplar, FamilyWriter, Format, Histogram, Stamp, Summary, Writer, escape_name,
+    write_labels_escaped,
 };
 
 use super::family::{Family, Series};
@@ -108,7 +109,7 @@ impl Scrape {
 }
 
 fn write_series(out: &mut FamilyWriter<'_>, labels: &[u8], series: &Series, timestamps: bool) {
-    let timestamp_ms = timestamps.then_some((series.time / 1_000_000) as i64);
+    let timestamp_ms = (timestamps && series.time > 0).then_some((series.time / 1_000_000) as i64);
     let stored = series.exemplars.as_deref().unwrap_or_default();
     let exemplars: Vec<Exemplar<'_>> = stored
         .iter()
@@ -122,8 +123,12 @@ fn write_series(out: &mut FamilyWriter<'_>, labels: &[u8], series: &Series, time
     match &series.value {
         Value::Number(value) => out.number(labels, *value, stamp),
         Value::Histogram(value) => {
-            let point =
-                Histogram { bounds: &value.bounds, counts: &value.counts, sum: value.sum, count: value.count };
+            let point = Histogram {
+                bounds: &value.bounds,
+                counts: &value.counts,
+                sum: value.sum,
+                count: value.count,
+            };
             out.histogram(labels, &point, stamp);
         }
         Value::Summary(value) => {

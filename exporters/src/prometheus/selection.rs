@@ -8,7 +8,10 @@ pub(super) enum Selection {
     /// All but those that `job` and `instance` show.
     AllButService,
     /// Those that match `included` (all, if empty) and not `excluded`.
-    Patterns { included: Vec<String>, excluded: Vec<String> },
+    Patterns {
+        included: Vec<String>,
+        excluded: Vec<String>,
+    },
 }
 
 pub(super) const SERVICE_NAME: &str = "service.name";
@@ -27,7 +30,8 @@ impl Selection {
             Selection::All => true,
             Selection::AllButService => !is_service_attribute(key),
             Selection::Patterns { included, excluded } => {
-                let any = |patterns: &[String]| patterns.iter().any(|p| matches(p.as_bytes(), key.as_bytes()));
+                let any =
+                    |patterns: &[String]| patterns.iter().any(|p| matches(p.as_bytes(), key.as_bytes()));
                 !any(excluded) && (included.is_empty() || any(included))
             }
         }

@@ -57,9 +57,12 @@ impl Sample<'_> {
     pub(super) fn to_value(self) -> Value {
         match self {
             Sample::Number(value) => Value::Number(value),
-            Sample::Histogram { bounds, counts, sum, count } => {
-                Value::Histogram(Box::new(HistogramValue { bounds: bounds.into(), counts: counts.into(), sum, count }))
-            }
+            Sample::Histogram { bounds, counts, sum, count } => Value::Histogram(Box::new(HistogramValue {
+                bounds: bounds.into(),
+                counts: counts.into(),
+                sum,
+                count,
+            })),
             Sample::Summary { quantiles, sum, count } => {
                 let mut quantiles: Box<[(f64, f64)]> = quantiles.into();
                 quantiles.sort_by(|a, b| a.0.total_cmp(&b.0));
