@@ -35,26 +35,30 @@ struct Exporter {
     socket: Mutex<Option<Listener>>,
 }
 
-/// Makes the exporter.
+/// The factory's function.
 #[expect(clippy::unnecessary_wraps, reason = "the signature of factories")]
 pub(super) fn create(
     context: Context,
     config: Config,
     _: Signal,
 ) -> Result<Arc<dyn ConsumerComponent>, ComponentError> {
+    Ok(make(context, config))
+}
+
+fn make(context: Context, config: Config) -> Arc<Exporter> {
     let sent = context.telemetry.counter(
         "otelcol_exporter_sent_metric_points",
         "Number of items successfully sent to destination.",
         &[("exporter", &context.id.to_string())],
     );
-    Ok(Arc::new(Exporter {
+    Arc::new(Exporter {
         registry: Arc::new(Mutex::new(Registry::new(config.rules()))),
         stats: Arc::new(Stats::new(&context)),
         sent,
         socket: Mutex::default(),
         context,
         config,
-    }))
+    })
 }
 
 impl Exporter {

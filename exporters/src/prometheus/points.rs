@@ -92,16 +92,25 @@ pub(super) struct PointIn<'a> {
 pub(super) fn for_each_point(metric: &Metric, exemplars: bool, mut take: impl FnMut(PointIn<'_>)) {
     match &metric.data {
         None => {}
-        Some(Data::Gauge(data)) => data.data_points.iter().for_each(|point| take(number(point, false))),
+        Some(Data::Gauge(data)) => {
+            for point in &data.data_points {
+                take(number(point, false));
+            }
+        }
         Some(Data::Sum(data)) => {
-            let exemplars = exemplars && data.is_monotonic;
-            data.data_points.iter().for_each(|point| take(number(point, exemplars)));
+            for point in &data.data_points {
+                take(number(point, exemplars && data.is_monotonic));
+            }
         }
         Some(Data::Histogram(data)) => {
-            data.data_points.iter().for_each(|point| take(histogram(point, exemplars)))
+            for point in &data.data_points {
+                take(histogram(point, exemplars));
+            }
         }
         Some(Data::ExponentialHistogram(data)) => {
-            data.data_points.iter().for_each(|point| take(exponential(point)))
+            for point in &data.data_points {
+                take(exponential(point));
+            }
         }
         Some(Data::Summary(data)) => {
             let mut quantiles = Vec::new();

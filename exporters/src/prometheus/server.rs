@@ -106,41 +106,33 @@ impl HttpService for MetricsService {
 }
 
 /// The response so far, compressed or not.
-enum Body {
-    Plain(Vec<Bytes>),
-    Gzip(Vec<Bytes>, GzEncoder<Vec<u8>>),
+struct Body {
+    pieces: Vec<Bytes>,
+    gzip: Option<GzEncoder<Vec<u8>>>,
 }
 
 impl Body {
     fn new(gzip: bool) -> Self {
-        if gzip {
-            Self::Gzip(Vec::new(), GzEncoder::new(Vec::new(), Compression::fast()))
-        } else {
-            Self::Plain(Vec::new())
-        }
+        let gzip = gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
+        Self { pieces: Vec::new(), gzip }
     }
 
     fn push(&mut self, piece: Vec<u8>) {
-        match self {
-            Self::Plain(pieces) => pieces.push(piece.into()),
-            Self::Gzip(pieces, encoder) => {
-                // Writing into memory does not fail.
-                _ = encoder.write_all(&piece);
-                if encoder.get_ref().len() >= PIECE {
-                    pieces.push(std::mem::take(encoder.get_mut()).into());
-                }
-            }
+        let Some(encoder) = &mut self.gzip else {
+            self.pieces.push(piece.into());
+            return;
+        };
+        // Writing into memory does not fail.
+        _ = encoder.write_all(&piece);
+        if encoder.get_ref().len() >= PIECE {
+            self.pieces.push(std::mem::take(encoder.get_mut()).into());
         }
     }
 
-    fn finish(self) -> Vec<Bytes> {
-        match self {
-            Self::Plain(pieces) => pieces,
-            Self::Gzip(mut pieces, encoder) => {
-                pieces.extend(encoder.finish().map(Bytes::from));
-                pieces
-            }
-        }
+    fn finish(mut self) -> Vec<Bytes> {
+        let end = self.gzip.map(GzEncoder::finish);
+        self.pieces.extend(end.and_then(Result::ok).map(Bytes::from));
+        self.pieces
     }
 }
 
