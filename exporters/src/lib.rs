@@ -2,13 +2,26 @@
 
 use otelcol_pipeline::ExporterFactory;
 
-#[cfg(feature = "prometheus")]
-pub mod prometheus;
+pub mod helper;
+#[cfg(feature = "loki")]
+pub mod loki;
+#[cfg(feature = "nop")]
+pub mod nop;
+#[cfg(feature = "otlp")]
+pub mod otlp;
+#[cfg(feature = "otlphttp")]
+pub mod otlphttp;
 
 /// The exporters that were compiled in.
 pub fn factories() -> Vec<ExporterFactory> {
     vec![
-        #[cfg(feature = "prometheus")]
-        prometheus::factory(),
+        #[cfg(feature = "loki")]
+        loki::factory(),
+        #[cfg(feature = "nop")]
+        nop::factory(),
+        #[cfg(feature = "otlp")]
+        otlp::factory(),
+        #[cfg(feature = "otlphttp")]
+        otlphttp::factory(),
     ]
 }

@@ -1,1 +1,20 @@
-//! Sinks, fakes and clocks for tests.
+//! Sinks, fakes and clocks for tests. Everything listens on port 0 of 127.0.0.1 and stops when it is dropped.
+
+mod clock;
+mod logs;
+mod loki;
+mod otlp;
+pub mod samples;
+mod server;
+mod sink;
+
+pub use clock::ManualClock;
+pub use logs::LogCapture;
+pub use loki::{FakeLoki, LokiEntry, LokiPush};
+pub use otlp::{OtlpGrpcSink, OtlpHttpSink};
+pub use sink::{Answer, Sink};
+
+use std::time::Duration;
+
+/// How long a test waits for something that comes at once when all is well.
+pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,7 +1,3 @@
 //! Tests of the whole crate: batches against the decoded model.
 
-mod arbitrary;
-mod door;
 mod operations;
-mod properties;
-mod reference;

@@ -1,0 +1,354 @@
+//! From a pipeline to a backend: queue, then repeats, then the time limit, then the sender.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use otelcol_confmap::GoDuration;
+use otelcol_pdata::{Batch, Signal};
+use otelcol_pipeline::status::Status;
+use otelcol_pipeline::{Component, ComponentError, ConsumeError, Consumer, Context, Host};
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::batcher::Batcher;
+use super::config::{QueueConfig, RetryConfig};
+use super::notices::Notices;
+use super::queue::{Job, Queue};
+use super::retry::{Backoff, random};
+use super::stats::{QueueGauges, Reason, Stats};
+
+/// What a backend said to a batch that it took.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Items of the batch that it refused for good.
+    pub rejected: usize,
+    /// Its words; may be a warning where nothing was refused.
+    pub message: String,
+}
+
+/// Brings one batch to a backend.
+#[async_trait]
+pub trait Sender: Send + Sync + 'static {
+    /// Opens what sending needs. A backend that can not be reached is no error.
+    ///
+    /// # Errors
+    /// What could not be opened, with its address or path.
+    async fn start(&self, host: &Host) -> Result<(), ComponentError> {
+        let _ = host;
+        Ok(())
+    }
+
+    /// Makes one attempt. Must be safe to drop at any await: a time limit or a stop ends it there.
+    ///
+    /// # Errors
+    /// Permanent when a repeat of the same batch is pointless, else retryable, with the wait the backend asked for.
+    async fn send(&self, batch: &Batch) -> Result<Sent, ConsumeError>;
+
+    /// Finishes what was begun, by `deadline`. No send is under way.
+    ///
+    /// # Errors
+    /// What was left undone.
+    async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
+        let _ = deadline;
+        Ok(())
+    }
+}
+
+/// What stands between the pipeline and a [`Sender`].
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// `timeout` of one attempt. Zero: none.
+    pub timeout: Duration,
+    /// `sending_queue`. None or not enabled: a pipeline waits for the backend.
+    pub queue: Option<QueueConfig>,
+    /// `retry_on_failure`. None or not enabled: one attempt.
+    pub retry: Option<RetryConfig>,
+}
+
+/// An exporter: a [`Sender`] with a queue, repeats, a time limit and counters around it.
+pub struct Exporter {
+    context: Context,
+    core: Arc<Core>,
+    queue: Option<WithQueue>,
+}
+
+struct WithQueue {
+    config: QueueConfig,
+    queue: Arc<Queue>,
+    jobs: Mutex<Option<mpsc::UnboundedReceiver<Job>>>,
+}
+
+/// What the tasks that send share with the exporter.
+struct Core {
+    sender: Box<dyn Sender>,
+    signal: Signal,
+    timeout: Duration,
+    retry: Option<RetryConfig>,
+    stats: Stats,
+    notices: Notices,
+    /// Producers wait for the result, and a failure is theirs to handle.
+    answers: bool,
+    draining: CancellationToken,
+    given_up: AtomicUsize,
+}
+
+impl Exporter {
+    /// Wraps `sender` as `settings` say.
+    pub fn new(context: Context, signal: Signal, sender: impl Sender, settings: Settings) -> Arc<Self> {
+        let queue = settings.queue.filter(|queue| queue.enabled).map(|config| {
+            let (queue, jobs) = Queue::new(&config);
+            WithQueue { config, queue: Arc::new(queue), jobs: Mutex::new(Some(jobs)) }
+        });
+        let answers = queue.as_ref().is_none_or(|with| with.config.wait_for_result);
+        let core = Core {
+            sender: Box::new(sender),
+            signal,
+            timeout: settings.timeout,
+            retry: settings.retry.filter(|retry| retry.enabled),
+            stats: Stats::new(&context, signal),
+            notices: Notices::new(&context, signal),
+            answers,
+            draining: CancellationToken::new(),
+            given_up: AtomicUsize::new(0),
+        };
+        Arc::new(Self { context, core: Arc::new(core), queue })
+    }
+
+    /// Spawns the tasks between the queue and the backend.
+    fn run_queue(&self, with: &WithQueue) {
+        let Some(jobs) = with.jobs.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        self.report_queue(&with.queue);
+        match with.config.batching() {
+            None => self.run_consumers(with.config.num_consumers, jobs),
+            Some((batch, sizer)) => {
+                let (out, batches) = mpsc::channel(1);
+                let stop = self.context.tasks.stop_token().clone();
+                let batcher = Batcher::new(batch, sizer).run(jobs, out);
+                self.context.tasks.spawn("queue batcher", async move {
+                    // Stopped only at the deadline: before, the end of the queue ends the task.
+                    _ = stop.run_until_cancelled(batcher).await;
+                });
+                self.run_consumers(with.config.num_consumers, batches);
+            }
+        }
+    }
+
+    fn run_consumers(&self, number: usize, jobs: impl Jobs) {
+        let jobs = Arc::new(AsyncMutex::new(jobs));
+        for _ in 0..number {
+            let (core, jobs, stop) =
+                (Arc::clone(&self.core), Arc::clone(&jobs), self.context.tasks.stop_token().clone());
+            self.context.tasks.spawn("queue consumer", async move {
+                _ = stop.run_until_cancelled(core.consume_jobs(&jobs)).await;
+            });
+        }
+    }
+
+    /// Brings the queue's gauges up to date whenever self metrics are read, as long as the queue lives.
+    fn report_queue(&self, queue: &Arc<Queue>) {
+        let gauges = QueueGauges::new(&self.context.telemetry, &self.context.id, self.core.signal);
+        let queue = Arc::downgrade(queue);
+        self.context.telemetry.on_collect(move || {
+            if let Some(queue) = queue.upgrade() {
+                gauges.size.set(float(queue.size()));
+                gauges.capacity.set(float(queue.capacity()));
+                gauges.pinned.set(float(queue.pinned()));
+            }
+        });
+    }
+
+    async fn enqueue(&self, queue: &Queue, batch: Batch) -> Result<(), ConsumeError> {
+        let items = batch.items();
+        match queue.offer(batch).await {
+            Ok(None) => Ok(()),
+            Ok(Some(answer)) => answer.await.unwrap_or_else(|_| {
+                Err(ConsumeError::retryable("the exporter stopped before the batch was sent", None))
+            }),
+            Err(error) => {
+                self.core.stats.enqueue_failed.add(items as u64);
+                self.core.notices.lost("enqueue_failed", items, &error, "Exporting failed. Rejecting data.");
+                Err(error)
+            }
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "self metrics are floating point numbers for Prometheus anyway"
+)]
+fn float(number: usize) -> f64 {
+    number as f64
+}
+
+#[async_trait]
+impl Component for Exporter {
+    async fn start(&self, host: &Host) -> Result<(), ComponentError> {
+        self.core.sender.start(host).await?;
+        if let Some(with) = &self.queue {
+            self.run_queue(with);
+        }
+        self.context.status.report(Status::Ok);
+        Ok(())
+    }
+
+    async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
+        self.core.draining.cancel();
+        let mut left = 0;
+        if let Some(with) = &self.queue {
+            with.queue.close();
+            if !self.context.tasks.wait(deadline).await {
+                left = with.queue.items();
+                self.core.stats.send_failed.add(left as u64);
+                self.core.stats.dropped(Reason::Shutdown).add(left as u64);
+                // The tasks hold at an await and end there at once.
+                self.context.tasks.stop(Instant::now() + Duration::from_secs(1)).await;
+            }
+        }
+        let closed = self.core.sender.shutdown(deadline).await;
+        let lost = left + self.core.given_up.load(Ordering::Relaxed);
+        if lost > 0 {
+            let items = self.core.signal.items_name().replace('_', " ");
+            return Err(ComponentError::new(format!(
+                "{lost} {items} were not delivered at shutdown ({left} still in the queue at the deadline); a longer shutdown time or a backend that answers would have saved them"
+            )));
+        }
+        closed
+    }
+}
+
+#[async_trait]
+impl Consumer for Exporter {
+    async fn consume(&self, batch: Batch) -> Result<(), ConsumeError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if let Some(with) = &self.queue {
+            return self.enqueue(&with.queue, batch).await;
+        }
+        self.core.deliver(&batch).await.map_err(|given_up| self.core.give_up(&batch, given_up))
+    }
+}
+
+/// Where the tasks that send take their jobs from.
+trait Jobs: Send + 'static {
+    fn next(&mut self) -> impl Future<Output = Option<Job>> + Send;
+}
+
+impl Jobs for mpsc::UnboundedReceiver<Job> {
+    async fn next(&mut self) -> Option<Job> {
+        self.recv().await
+    }
+}
+
+impl Jobs for mpsc::Receiver<Job> {
+    async fn next(&mut self) -> Option<Job> {
+        self.recv().await
+    }
+}
+
+/// A batch was given up.
+struct GaveUp {
+    reason: Reason,
+    error: ConsumeError,
+}
+
+impl Core {
+    async fn consume_jobs(&self, jobs: &AsyncMutex<impl Jobs>) {
+        loop {
+            // The lock is held while waiting: the others wait for their turn.
+            let next = jobs.lock().await.next().await;
+            let Some(job) = next else { return };
+            let result =
+                self.deliver(&job.batch).await.map_err(|given_up| self.give_up(&job.batch, given_up));
+            job.settle(&result);
+        }
+    }
+
+    /// Counts and tells that a batch is given up: lost where the queue had accepted it, else handed back.
+    fn give_up(&self, batch: &Batch, GaveUp { reason, error }: GaveUp) -> ConsumeError {
+        let items = batch.items();
+        if self.answers {
+            self.notices.lost(reason.as_str(), items, &error, "Exporting failed. Rejecting data.");
+            return error;
+        }
+        self.stats.dropped(reason).add(items as u64);
+        if reason == Reason::Shutdown {
+            self.given_up.fetch_add(items, Ordering::Relaxed);
+        }
+        self.notices.lost(reason.as_str(), items, &error, "Exporting failed. Dropping data.");
+        error
+    }
+
+    /// Makes attempts until one goes well or there is no point in another.
+    async fn deliver(&self, batch: &Batch) -> Result<(), GaveUp> {
+        let result = self.attempts(batch).await;
+        match &result {
+            Ok(sent) => {
+                let rejected = sent.rejected.min(batch.items());
+                self.stats.sent.add((batch.items() - rejected) as u64);
+                self.note_partial_success(sent, rejected);
+            }
+            Err(_) => self.stats.send_failed.add(batch.items() as u64),
+        }
+        result.map(|_| ())
+    }
+
+    fn note_partial_success(&self, sent: &Sent, rejected: usize) {
+        if rejected == 0 && sent.message.is_empty() {
+            return;
+        }
+        self.stats.send_failed.add(rejected as u64);
+        self.stats.dropped(Reason::PartialSuccess).add(rejected as u64);
+        let message = if sent.message.is_empty() { "no reason given" } else { &sent.message };
+        self.notices.lost(Reason::PartialSuccess.as_str(), rejected, &message, "Partial success response");
+    }
+
+    async fn attempts(&self, batch: &Batch) -> Result<Sent, GaveUp> {
+        let started = Instant::now();
+        let mut backoff = self.retry.as_ref().map(Backoff::new);
+        loop {
+            let last = self.draining.is_cancelled();
+            let error = match self.attempt(batch).await {
+                Ok(sent) => {
+                    self.notices.works();
+                    return Ok(sent);
+                }
+                Err(error) if error.is_permanent() => {
+                    self.notices.works();
+                    return Err(GaveUp { reason: Reason::Permanent, error });
+                }
+                Err(error) => error,
+            };
+            let (Some(retry), Some(backoff)) = (&self.retry, &mut backoff) else {
+                return Err(GaveUp { reason: Reason::NoRetry, error });
+            };
+            if last {
+                return Err(GaveUp { reason: Reason::Shutdown, error });
+            }
+            let wait = backoff.next(random()).max(error.after().unwrap_or_default());
+            let longest = retry.max_elapsed_time.get();
+            if !longest.is_zero() && started.elapsed() + wait > longest {
+                let error = ConsumeError::retryable(format!("no more retries left: {error}"), error.after());
+                return Err(GaveUp { reason: Reason::Expired, error });
+            }
+            self.notices.failing(&error, wait);
+            // A stop cuts the wait short: one more attempt, and no other.
+            _ = self.draining.run_until_cancelled(tokio::time::sleep(wait)).await;
+        }
+    }
+
+    async fn attempt(&self, batch: &Batch) -> Result<Sent, ConsumeError> {
+        let send = self.sender.send(batch);
+        if self.timeout.is_zero() {
+            return send.await;
+        }
+        tokio::time::timeout(self.timeout, send).await.unwrap_or_else(|_| {
+            let timeout = GoDuration::from(self.timeout);
+            Err(ConsumeError::retryable(format!("the backend has not answered within {timeout}"), None))
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! What exporters have in common: a bounded queue, repeats with growing waits, a time limit, counters and a log
+//! that says once what is wrong. An exporter of its own only has to implement [`Sender`].
+
+mod batcher;
+pub mod config;
+mod exporter;
+#[cfg(any(feature = "otlphttp", feature = "loki"))]
+pub(crate) mod http_client;
+mod notices;
+#[cfg(any(feature = "otlp", feature = "otlphttp"))]
+pub(crate) mod otlp_response;
+mod queue;
+mod retry;
+mod stats;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{BatchConfig, QueueConfig, RetryConfig, Sizer};
+pub use exporter::{Exporter, Sender, Sent, Settings};

@@ -1,0 +1,149 @@
+//! `loki`: pushes logs to Loki (push API v1, protobuf and snappy).
+
+mod config;
+mod convert;
+mod labels;
+mod line;
+mod logfmt;
+mod push;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use otelcol_net::{HttpClient, HttpReply};
+use otelcol_pdata::{Batch, Signal};
+use otelcol_pipeline::telemetry::Counter;
+use otelcol_pipeline::{Clock, ComponentError, ConsumeError, ConsumerComponent, Context, ExporterFactory};
+
+pub use config::{Config, DefaultLabels, Labels};
+
+use crate::helper::http_client::{no_reply, retry_after};
+use crate::helper::{Exporter, Sender, Sent};
+use convert::{Converted, convert};
+use push::PushRequest;
+
+/// The exporter type `loki`.
+pub fn factory() -> ExporterFactory {
+    ExporterFactory::exporter("loki", &[Signal::Logs], create)
+}
+
+fn create(
+    context: Context,
+    config: Config,
+    signal: Signal,
+) -> Result<Arc<dyn ConsumerComponent>, ComponentError> {
+    let without_labels = context.telemetry.counter(
+        "otelcol_lokiexporter_send_failed_due_to_missing_labels",
+        "Number of log records failed to send because labels were missing.",
+        &[("exporter", &context.id.to_string())],
+    );
+    let (defaults, labels) = (config.default_labels_enabled.clone(), config.labels.clone());
+    let (client, settings) = config.into_parts();
+    let sender = Push {
+        client: HttpClient::new(&client).map_err(ComponentError::from_display)?,
+        url: client.endpoint,
+        defaults,
+        labels,
+        timeout: settings.timeout,
+        clock: context.clock.clone(),
+        without_labels,
+    };
+    Ok(Exporter::new(context, signal, sender, settings))
+}
+
+struct Push {
+    client: HttpClient,
+    url: String,
+    defaults: DefaultLabels,
+    labels: Labels,
+    timeout: Duration,
+    clock: Clock,
+    without_labels: Counter,
+}
+
+#[async_trait]
+impl Sender for Push {
+    async fn send(&self, batch: &Batch) -> Result<Sent, ConsumeError> {
+        let converted = convert(&batch.logs()?, &self.defaults, &self.labels, self.clock.unix_nanos());
+        let Converted { requests, without_labels, bad_format, first_problem } = converted;
+        let mut sent =
+            Sent { rejected: without_labels + bad_format, message: first_problem.unwrap_or_default() };
+        let mut failed: Option<ConsumeError> = None;
+        for (tenant, (request, records)) in &requests {
+            match self.push(tenant, request).await {
+                Ok(refused) => add(&mut sent, refused),
+                // Another tenant's records are not lost with these.
+                Err(error) if error.is_permanent() && requests.len() > 1 => {
+                    add(&mut sent, Sent { rejected: *records, message: error.to_string() });
+                }
+                Err(error) => failed = Some(failed.map_or(error.clone(), |before| before.join(error))),
+            }
+        }
+        if let Some(error) = failed {
+            // Loki ignores an entry that it already has: what was taken is not doubled by the repeat.
+            return Err(error);
+        }
+        self.without_labels.add(without_labels as u64);
+        Ok(sent)
+    }
+}
+
+/// Adds what one tenant's push lost to what the batch lost.
+fn add(sent: &mut Sent, more: Sent) {
+    sent.rejected += more.rejected;
+    if sent.message.is_empty() {
+        sent.message = more.message;
+    }
+}
+
+impl Push {
+    async fn push(&self, tenant: &str, request: &PushRequest) -> Result<Sent, ConsumeError> {
+        let body = request.to_body().map_err(|error| ConsumeError::permanent(error.to_string()))?;
+        let mut headers = HeaderMap::new();
+        if !tenant.is_empty() {
+            let value = HeaderValue::try_from(tenant).map_err(|_| {
+                ConsumeError::permanent(format!(
+                    "the tenant {tenant:?} can not be sent in the header X-Scope-OrgID"
+                ))
+            })?;
+            headers.insert("x-scope-orgid", value);
+        }
+        let (url, kind) = (&self.url, "application/x-protobuf");
+        let reply = self.client.post(url, headers, vec![body], kind, self.timeout).await;
+        let reply = reply.map_err(|error| no_reply(&error))?;
+        if reply.status.is_success() { Ok(Sent::default()) } else { self.refused(&reply) }
+    }
+
+    /// What a refusal means: of a 400 that counts the entries it is about, the others were taken.
+    fn refused(&self, reply: &HttpReply) -> Result<Sent, ConsumeError> {
+        const SHOWN: usize = 1024;
+        let text = String::from_utf8_lossy(&reply.body[..reply.body.len().min(SHOWN)]);
+        let line = text.lines().next().unwrap_or_default();
+        let status = reply.status;
+        let reason = status.canonical_reason().unwrap_or_default();
+        let message = format!("HTTP {} {reason:?}: {line}", status.as_u16());
+        let counted = || ignored_entries(&String::from_utf8_lossy(&reply.body));
+        if let Some(rejected) = (status == StatusCode::BAD_REQUEST).then(counted).flatten() {
+            return Ok(Sent { rejected, message });
+        }
+        if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
+            return Err(ConsumeError::permanent(message));
+        }
+        Err(ConsumeError::retryable(message, retry_after(reply, &self.clock)))
+    }
+}
+
+/// The sum of `total ignored: N out of M` in Loki's words on entries that are too old or out of order.
+fn ignored_entries(text: &str) -> Option<usize> {
+    let counts: Vec<usize> = text
+        .split("total ignored: ")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(" out of ")?.0.parse().ok())
+        .collect();
+    (!counts.is_empty()).then(|| counts.iter().sum())
+}
+
+#[cfg(test)]
+mod tests;
