@@ -15,7 +15,8 @@ use tokio::sync::Semaphore;
 /// Settings as they would be read from a file.
 pub(crate) fn config<C: ComponentConfig>(yaml: &str) -> Result<C, Vec<String>> {
     let root = Resolver::new(vec![format!("yaml:{yaml}")], Vec::new()).resolve().unwrap().root;
-    let config: C = root.decode("x").map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let config: C =
+        root.decode("x").map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let issues = config.validate();
     if issues.is_empty() { Ok(config) } else { Err(issues.into_iter().map(|issue| issue.message).collect()) }
 }
@@ -40,7 +41,9 @@ pub(crate) fn names(batches: &[Batch]) -> Vec<String> {
     let mut names = Vec::new();
     for batch in batches {
         for block in batch.traces().unwrap() {
-            names.extend(block.scope_spans.iter().flat_map(|scope| &scope.spans).map(|span| span.name.clone()));
+            names.extend(
+                block.scope_spans.iter().flat_map(|scope| &scope.spans).map(|span| span.name.clone()),
+            );
         }
     }
     names

@@ -66,8 +66,9 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<ConfigValue, E> {
-        let value = i64::try_from(value)
-            .map_err(|_| E::custom(format_args!("expected an integer of at most {}, found {value}", i64::MAX)))?;
+        let value = i64::try_from(value).map_err(|_| {
+            E::custom(format_args!("expected an integer of at most {}, found {value}", i64::MAX))
+        })?;
         self.visit_i64(value)
     }
 

@@ -133,7 +133,8 @@ impl Action {
             Self::Extract { key, pattern, names } => extract_groups(attributes, key, pattern, names),
             Self::Convert { key, target } => {
                 let Some(at) = find(attributes, key) else { return false };
-                let Some(value) = value::convert(attributes[at].value.as_ref().unwrap_or(&EMPTY), *target) else {
+                let Some(value) = value::convert(attributes[at].value.as_ref().unwrap_or(&EMPTY), *target)
+                else {
                     return false;
                 };
                 set(&mut attributes[at], AnyValue { value: Some(value) })
@@ -177,7 +178,9 @@ fn put(attributes: &mut Vec<KeyValue>, found: Option<usize>, key: &str, value: A
 
 fn extract_groups(attributes: &mut Vec<KeyValue>, key: &str, pattern: &Regex, names: &[String]) -> bool {
     let Some(at) = find(attributes, key) else { return false };
-    let Some(AnyValue { value: Some(Value::StringValue(text)) }) = &attributes[at].value else { return false };
+    let Some(AnyValue { value: Some(Value::StringValue(text)) }) = &attributes[at].value else {
+        return false;
+    };
     let Some(groups) = pattern.captures(text) else { return false };
     let found: Vec<AnyValue> = (1..=names.len())
         .map(|group| groups.get(group).map_or("", |group| group.as_str()).to_owned())
@@ -235,7 +238,8 @@ fn extract(config: &ActionConfig, name: &str) -> Result<Action, String> {
     if pattern.captures_len() <= 1 {
         return Err("error creating AttrProc. Field \"pattern\" contains no named matcher groups".to_owned());
     }
-    let names: Option<Vec<String>> = pattern.capture_names().skip(1).map(|name| name.map(str::to_owned)).collect();
+    let names: Option<Vec<String>> =
+        pattern.capture_names().skip(1).map(|name| name.map(str::to_owned)).collect();
     let names = names.ok_or_else(|| {
         "error creating AttrProc. Field \"pattern\" contains at least one unnamed matcher group".to_owned()
     })?;

@@ -103,11 +103,17 @@ fn hash_is_contribs() {
 #[test]
 fn extract_makes_attributes_of_named_groups() {
     let yaml = r"{key: channel, pattern: '^(?P<tech>\w+)/(?P<peer>[^-]+)-(?P<id>.*)$', action: extract}";
-    let (changed, attributes) = run(yaml, vec![string("channel", "PJSIP/1001-0000002a"), string("peer", "old")]);
+    let (changed, attributes) =
+        run(yaml, vec![string("channel", "PJSIP/1001-0000002a"), string("peer", "old")]);
     assert!(changed);
     assert_eq!(
         attributes,
-        vec![string("channel", "PJSIP/1001-0000002a"), string("peer", "1001"), string("tech", "PJSIP"), string("id", "0000002a")]
+        vec![
+            string("channel", "PJSIP/1001-0000002a"),
+            string("peer", "1001"),
+            string("tech", "PJSIP"),
+            string("id", "0000002a")
+        ]
     );
     assert!(!run(yaml, vec![string("channel", "none")]).0);
     assert!(!run(yaml, vec![int("channel", 1)]).0);
@@ -118,7 +124,8 @@ fn extract_makes_attributes_of_named_groups() {
 #[test]
 fn convert_changes_the_type_where_it_can() {
     let to = |target: &str, attribute: KeyValue| {
-        let (_, mut attributes) = run(&format!("{{key: a, converted_type: {target}, action: convert}}"), vec![attribute]);
+        let (_, mut attributes) =
+            run(&format!("{{key: a, converted_type: {target}, action: convert}}"), vec![attribute]);
         attributes.remove(0)
     };
     assert_eq!(to("int", string("a", "-12")), int("a", -12));
@@ -130,7 +137,8 @@ fn convert_changes_the_type_where_it_can() {
     assert_eq!(to("double", bool("a", false)), double("a", 0.0));
     assert_eq!(to("string", int("a", 2)), string("a", "2"));
     assert_eq!(to("string", double("a", 1e21)), string("a", "1e+21"));
-    let empty = KeyValue { key: "a".to_owned(), value: Some(AnyValue { value: None }), ..KeyValue::default() };
+    let empty =
+        KeyValue { key: "a".to_owned(), value: Some(AnyValue { value: None }), ..KeyValue::default() };
     assert_eq!(to("int", empty.clone()), empty);
 }
 
@@ -143,7 +151,10 @@ fn actions_run_in_their_order() {
 #[test]
 fn wrong_actions_are_refused_in_contribs_words() {
     let table = [
-        ("{action: insert, value: 1}", "error creating AttrProc due to missing required field \"key\" at the 0-th action"),
+        (
+            "{action: insert, value: 1}",
+            "error creating AttrProc due to missing required field \"key\" at the 0-th action",
+        ),
         (
             "{action: hash}",
             "error creating AttrProc due to missing required field (at least one of \"key\" and \"pattern\" have to be used) at the 0-th action",
@@ -212,7 +223,8 @@ fn wrong_actions_are_refused_in_contribs_words() {
 
 #[test]
 fn all_wrong_actions_are_named_at_once() {
-    let errors = actions("{key: a, action: rename}, {key: b, value: 1, action: insert}, {action: update}").unwrap_err();
+    let errors = actions("{key: a, action: rename}, {key: b, value: 1, action: insert}, {action: update}")
+        .unwrap_err();
     assert_eq!(errors.len(), 2);
     assert!(errors[1].ends_with("at the 2-th action"));
 }

@@ -25,8 +25,14 @@ impl Target {
 }
 
 /// The value in another type; `None` where it has that type already or can not have it.
-#[expect(clippy::cast_possible_truncation, reason = "a double becomes the nearest integer towards zero, as in contrib")]
-#[expect(clippy::cast_precision_loss, reason = "an integer above 2^53 becomes the nearest double, as in contrib")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a double becomes the nearest integer towards zero, as in contrib"
+)]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "an integer above 2^53 becomes the nearest double, as in contrib"
+)]
 pub(super) fn convert(value: &AnyValue, target: Target) -> Option<Value> {
     let inner = value.value.as_ref();
     match (target, inner) {
@@ -36,7 +42,9 @@ pub(super) fn convert(value: &AnyValue, target: Target) -> Option<Value> {
         (Target::Int, Some(Value::BoolValue(flag))) => Some(Value::IntValue(i64::from(*flag))),
         (Target::Int, Some(Value::StringValue(text))) => text.parse().ok().map(Value::IntValue),
         (Target::Double, Some(Value::IntValue(number))) => Some(Value::DoubleValue(*number as f64)),
-        (Target::Double, Some(Value::BoolValue(flag))) => Some(Value::DoubleValue(f64::from(u8::from(*flag)))),
+        (Target::Double, Some(Value::BoolValue(flag))) => {
+            Some(Value::DoubleValue(f64::from(u8::from(*flag))))
+        }
         (Target::Double, Some(Value::StringValue(text))) => text.parse().ok().map(Value::DoubleValue),
         (Target::Int | Target::Double, _) => None,
     }

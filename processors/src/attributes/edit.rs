@@ -34,7 +34,10 @@ impl Editor {
             Signal::Traces => batch.traces()?.iter().any(|block| {
                 let resource = attributes(block.resource.as_ref());
                 block.scope_spans.iter().any(|scope| {
-                    scope.spans.iter().any(|span| self.filter.selects(&of_span(resource, scope.scope.as_ref(), span)))
+                    scope
+                        .spans
+                        .iter()
+                        .any(|span| self.filter.selects(&of_span(resource, scope.scope.as_ref(), span)))
                 })
             }),
             Signal::Metrics => batch.metrics()?.iter().any(|block| {
@@ -106,16 +109,28 @@ fn attributes(resource: Option<&Resource>) -> &[KeyValue] {
     resource.map_or(&[], |resource| &resource.attributes)
 }
 
-fn of_span<'a>(resource: &'a [KeyValue], scope: Option<&'a InstrumentationScope>, span: &'a Span) -> Record<'a> {
+fn of_span<'a>(
+    resource: &'a [KeyValue],
+    scope: Option<&'a InstrumentationScope>,
+    span: &'a Span,
+) -> Record<'a> {
     let kind = Kind::Span { name: &span.name, kind: span.kind };
     Record { resource, scope, attributes: &span.attributes, kind }
 }
 
-fn of_metric<'a>(resource: &'a [KeyValue], scope: Option<&'a InstrumentationScope>, metric: &'a Metric) -> Record<'a> {
+fn of_metric<'a>(
+    resource: &'a [KeyValue],
+    scope: Option<&'a InstrumentationScope>,
+    metric: &'a Metric,
+) -> Record<'a> {
     Record { resource, scope, attributes: &[], kind: Kind::Metric { name: &metric.name } }
 }
 
-fn of_log<'a>(resource: &'a [KeyValue], scope: Option<&'a InstrumentationScope>, record: &'a LogRecord) -> Record<'a> {
+fn of_log<'a>(
+    resource: &'a [KeyValue],
+    scope: Option<&'a InstrumentationScope>,
+    record: &'a LogRecord,
+) -> Record<'a> {
     let kind = Kind::Log {
         body: record.body.as_ref(),
         severity_text: &record.severity_text,
@@ -126,7 +141,9 @@ fn of_log<'a>(resource: &'a [KeyValue], scope: Option<&'a InstrumentationScope>,
 
 fn for_each_point(metric: &mut Metric, mut edit: impl FnMut(&mut Vec<KeyValue>)) {
     match &mut metric.data {
-        Some(Data::Gauge(gauge)) => gauge.data_points.iter_mut().for_each(|point| edit(&mut point.attributes)),
+        Some(Data::Gauge(gauge)) => {
+            gauge.data_points.iter_mut().for_each(|point| edit(&mut point.attributes));
+        }
         Some(Data::Sum(sum)) => sum.data_points.iter_mut().for_each(|point| edit(&mut point.attributes)),
         Some(Data::Histogram(histogram)) => {
             histogram.data_points.iter_mut().for_each(|point| edit(&mut point.attributes));
@@ -134,7 +151,9 @@ fn for_each_point(metric: &mut Metric, mut edit: impl FnMut(&mut Vec<KeyValue>))
         Some(Data::ExponentialHistogram(histogram)) => {
             histogram.data_points.iter_mut().for_each(|point| edit(&mut point.attributes));
         }
-        Some(Data::Summary(summary)) => summary.data_points.iter_mut().for_each(|point| edit(&mut point.attributes)),
+        Some(Data::Summary(summary)) => {
+            summary.data_points.iter_mut().for_each(|point| edit(&mut point.attributes));
+        }
         None => {}
     }
 }

@@ -85,7 +85,9 @@ impl Matcher {
             if list.is_empty() {
                 return Ok(None);
             }
-            Texts::new(list, &config.match_type).map(Some).map_err(|why| format!("error creating {what} filters: {why}"))
+            Texts::new(list, &config.match_type)
+                .map(Some)
+                .map_err(|why| format!("error creating {what} filters: {why}"))
         };
         let names = match signal {
             Signal::Metrics => texts(&config.metric_names, "metric name")?,
@@ -111,7 +113,10 @@ impl Matcher {
             Kind::Span { name, kind } => {
                 any(self.names.as_ref(), name)
                     && any(self.span_kinds.as_ref(), span_kind(kind))
-                    && self.services.as_ref().is_none_or(|services| services.matches(&service_name(record.resource)))
+                    && self
+                        .services
+                        .as_ref()
+                        .is_none_or(|services| services.matches(&service_name(record.resource)))
             }
             Kind::Metric { name } => any(self.names.as_ref(), name),
             Kind::Log { body, severity_text, severity_number } => {
@@ -161,7 +166,9 @@ impl Texts {
     fn new(texts: &[String], match_type: &str) -> Result<Self, String> {
         match match_type {
             "strict" => Ok(Self::Strict(texts.iter().cloned().collect())),
-            "regexp" => RegexSet::new(texts).map(Self::Regexp).map_err(|why| format!("error parsing regexp: {why}")),
+            "regexp" => {
+                RegexSet::new(texts).map(Self::Regexp).map_err(|why| format!("error parsing regexp: {why}"))
+            }
             other => Err(format!("unrecognized match_type: '{other}', valid types are: [regexp strict]")),
         }
     }
@@ -321,7 +328,8 @@ fn validate_for_spans(config: &MatchConfig) -> Result<(), String> {
         && config.resources.is_empty()
         && config.span_kinds.is_empty()
     {
-        return Err(r#"at least one of "attributes", "libraries",  or "resources" field must be specified"#.to_owned());
+        return Err(r#"at least one of "attributes", "libraries",  or "resources" field must be specified"#
+            .to_owned());
     }
     let known = |kind: &String| SPAN_KINDS[1..].contains(&kind.as_str());
     if config.match_type == "strict" && !config.span_kinds.iter().all(known) {
@@ -336,7 +344,9 @@ fn validate_for_spans(config: &MatchConfig) -> Result<(), String> {
 fn validate_for_logs(config: &MatchConfig) -> Result<(), String> {
     let foreign = [&config.span_names, &config.services, &config.span_kinds, &config.metric_names];
     if foreign.iter().any(|list| !list.is_empty()) {
-        return Err("services, span_names, span_kinds and metric_names are not valid for log records".to_owned());
+        return Err(
+            "services, span_names, span_kinds and metric_names are not valid for log records".to_owned()
+        );
     }
     if config.attributes.is_empty()
         && config.libraries.is_empty()
@@ -351,8 +361,13 @@ fn validate_for_logs(config: &MatchConfig) -> Result<(), String> {
 }
 
 fn validate_for_metrics(config: &MatchConfig) -> Result<(), String> {
-    let foreign =
-        [&config.log_bodies, &config.log_severity_texts, &config.span_names, &config.services, &config.span_kinds];
+    let foreign = [
+        &config.log_bodies,
+        &config.log_severity_texts,
+        &config.span_names,
+        &config.services,
+        &config.span_kinds,
+    ];
     if foreign.iter().any(|list| !list.is_empty())
         || !config.attributes.is_empty()
         || !config.libraries.is_empty()

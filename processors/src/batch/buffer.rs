@@ -62,7 +62,8 @@ impl Buffer {
         let capacity = config.max_buffer_bytes;
         // A buffer that only fills up would wait for its timeout: half full is enough to send.
         let half = (capacity / 2).max(1);
-        let bytes = if config.send_batch_max_bytes == 0 { half } else { config.send_batch_max_bytes.min(half) };
+        let bytes =
+            if config.send_batch_max_bytes == 0 { half } else { config.send_batch_max_bytes.min(half) };
         let limits = Limits { timeout: config.timeout.get(), items: config.send_batch_size, bytes, capacity };
         Self {
             waiting: Mutex::default(),

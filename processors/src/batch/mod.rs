@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use async_trait::async_trait;
 use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::{
-    Component, ComponentError, ConsumeError, Consumer, ConsumerComponent, Context, Host, Output, ProcessorFactory,
+    Component, ComponentError, ConsumeError, Consumer, ConsumerComponent, Context, Host, Output,
+    ProcessorFactory,
 };
 use tokio::time::Instant;
 

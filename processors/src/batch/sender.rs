@@ -48,7 +48,13 @@ struct Outage {
 }
 
 impl Sender {
-    pub(super) fn new(context: &Context, config: &Config, signal: Signal, next: Output, buffer: Arc<Buffer>) -> Self {
+    pub(super) fn new(
+        context: &Context,
+        config: &Config,
+        signal: Signal,
+        next: Output,
+        buffer: Arc<Buffer>,
+    ) -> Self {
         let at_once = config.timeout.get().is_zero();
         let limits = Limits {
             enough: if at_once { 0 } else { config.send_batch_size },
@@ -112,12 +118,13 @@ impl Sender {
         let items: usize = parts.iter().map(Batch::items).sum();
         let share = |part: &Batch| (bytes as u128 * part.items() as u128 / items.max(1) as u128) as usize;
         let shares: Vec<usize> = parts.iter().map(share).collect();
-        if trigger == Trigger::Size && parts.len() > 1 {
-            if let Some(rest) = parts.pop_if(|part| part.items() < self.limits.enough) {
-                let share = shares[parts.len()];
-                bytes -= share;
-                self.buffer.put_back(rest, share);
-            }
+        if trigger == Trigger::Size
+            && parts.len() > 1
+            && let Some(rest) = parts.pop_if(|part| part.items() < self.limits.enough)
+        {
+            let share = shares[parts.len()];
+            bytes -= share;
+            self.buffer.put_back(rest, share);
         }
         for (part, share) in parts.into_iter().zip(shares) {
             self.deliver(part, trigger).await;
@@ -168,7 +175,9 @@ impl Sender {
                     component = %self.context.id, signal = %self.signal, %error,
                     "the next component refuses data, holding it"
                 );
-                self.context.status.report(Status::Recoverable(format!("the next component refuses data: {error}")));
+                self.context
+                    .status
+                    .report(Status::Recoverable(format!("the next component refuses data: {error}")));
                 self.outage.insert(Outage { since: now, wait: FIRST_WAIT })
             }
         };

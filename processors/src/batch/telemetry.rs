@@ -14,8 +14,8 @@ const QUIET: Duration = Duration::from_secs(60);
 
 /// The bounds of otelcol's histogram of batch sizes.
 const SIZES: [f64; 22] = [
-    10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1e3, 2e3, 3e3, 4e3, 5e3, 6e3, 7e3, 8e3, 9e3, 1e4, 2e4, 3e4,
-    5e4, 1e5,
+    10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1e3, 2e3, 3e3, 4e3, 5e3, 6e3, 7e3, 8e3, 9e3, 1e4,
+    2e4, 3e4, 5e4, 1e5,
 ];
 
 /// Why data was dropped.
@@ -47,7 +47,8 @@ struct Drops {
 impl Telemetry {
     pub(super) fn new(context: &Context, signal: Signal) -> Self {
         let component = context.id.to_string();
-        let counter = |name, help| context.telemetry.counter(name, help, &[("processor", component.as_str())]);
+        let counter =
+            |name, help| context.telemetry.counter(name, help, &[("processor", component.as_str())]);
         let dropped = |reason| {
             context.telemetry.counter(
                 "otelcol_processor_dropped_items",

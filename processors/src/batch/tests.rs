@@ -125,7 +125,9 @@ async fn a_zero_timeout_or_size_means_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_batch_is_cut_before_it_is_too_large_for_its_receiver() {
     let one = spans("a", 0..100).wire_len();
-    let bench = bench(&format!("{{timeout: 1h, send_batch_size: 1000000, send_batch_max_bytes: {}}}", one + 20)).await;
+    let bench =
+        bench(&format!("{{timeout: 1h, send_batch_size: 1000000, send_batch_max_bytes: {}}}", one + 20))
+            .await;
     bench.push(spans("a", 0..100)).await;
     settle().await;
     assert_eq!(bench.sink.sizes(), [0; 0]);

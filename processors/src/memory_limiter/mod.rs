@@ -16,7 +16,8 @@ use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::status::Status;
 use otelcol_pipeline::telemetry::Counter;
 use otelcol_pipeline::{
-    Component, ComponentError, ConsumeError, Consumer, ConsumerComponent, Context, Host, Output, ProcessorFactory,
+    Component, ComponentError, ConsumeError, Consumer, ConsumerComponent, Context, Host, Output,
+    ProcessorFactory,
 };
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -183,20 +184,34 @@ impl Counters {
                 ["otelcol_processor_memory_limiter_refused_spans", "otelcol_processor_refused_spans"],
             ),
             Signal::Metrics => (
-                ["otelcol_processor_memory_limiter_accepted_metric_points", "otelcol_processor_accepted_metric_points"],
-                ["otelcol_processor_memory_limiter_refused_metric_points", "otelcol_processor_refused_metric_points"],
+                [
+                    "otelcol_processor_memory_limiter_accepted_metric_points",
+                    "otelcol_processor_accepted_metric_points",
+                ],
+                [
+                    "otelcol_processor_memory_limiter_refused_metric_points",
+                    "otelcol_processor_refused_metric_points",
+                ],
             ),
             Signal::Logs => (
-                ["otelcol_processor_memory_limiter_accepted_log_records", "otelcol_processor_accepted_log_records"],
-                ["otelcol_processor_memory_limiter_refused_log_records", "otelcol_processor_refused_log_records"],
+                [
+                    "otelcol_processor_memory_limiter_accepted_log_records",
+                    "otelcol_processor_accepted_log_records",
+                ],
+                [
+                    "otelcol_processor_memory_limiter_refused_log_records",
+                    "otelcol_processor_refused_log_records",
+                ],
             ),
         };
         let id = context.id.to_string();
         let counter = |name, help| context.telemetry.counter(name, help, &[("processor", &id)]);
         Self {
-            accepted: accepted
-                .map(|name| counter(name, "Number of items successfully pushed into the next component in the pipeline.")),
-            refused: refused.map(|name| counter(name, "Number of items that were refused to hold the memory limit.")),
+            accepted: accepted.map(|name| {
+                counter(name, "Number of items successfully pushed into the next component in the pipeline.")
+            }),
+            refused: refused
+                .map(|name| counter(name, "Number of items that were refused to hold the memory limit.")),
         }
     }
 }

@@ -37,7 +37,9 @@ fn wrong_settings_are_refused_in_otelcols_words() {
     );
     assert_eq!(
         errors("{check_interval: 1s, limit_percentage: 101}"),
-        ["'limit_percentage' and 'spike_limit_percentage' must be greater than zero and less than or equal to hundred"]
+        [
+            "'limit_percentage' and 'spike_limit_percentage' must be greater than zero and less than or equal to hundred"
+        ]
     );
     assert_eq!(
         errors("{check_interval: 1s, limit_percentage: 50, spike_limit_percentage: 50}"),
@@ -70,7 +72,11 @@ fn write(root: &Path, file: &str, text: &str) {
 fn the_smallest_limit_of_all_groups_counts() {
     let root = tempfile::tempdir().unwrap();
     let total = || total_memory(root.path());
-    assert!(total().unwrap_err().starts_with("failed to get total memory, use fixed memory settings (limit_mib): "));
+    assert!(
+        total()
+            .unwrap_err()
+            .starts_with("failed to get total memory, use fixed memory settings (limit_mib): ")
+    );
     write(root.path(), "proc/meminfo", "MemTotal:        2000 kB\n");
     assert_eq!(total(), Ok(2_048_000));
     // Version 2: a systemd unit with MemoryMax= in a slice without a limit.
@@ -204,7 +210,8 @@ async fn a_flood_between_checks_is_seen_by_health_checks() {
     let limiter = create(context, config(GUIDE).unwrap(), Signal::Traces, sink.output()).unwrap();
     limiter.start(&Host::default()).await.unwrap();
     tokio::time::sleep(Duration::from_secs(6)).await;
-    let states: Vec<String> = board.board.components().iter().map(|(name, status)| format!("{name}: {status}")).collect();
+    let states: Vec<String> =
+        board.board.components().iter().map(|(name, status)| format!("{name}: {status}")).collect();
     assert_eq!(
         states,
         ["processor memory_limiter (traces): recoverable error: data refused due to high memory usage"]

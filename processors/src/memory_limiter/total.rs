@@ -15,8 +15,15 @@ pub(super) fn total_memory(root: &Path) -> Result<u64, String> {
     let meminfo = root.join("proc/meminfo");
     let machine = fs::read_to_string(&meminfo)
         .map_err(|why| why.to_string())
-        .and_then(|text| mem_total(&text).ok_or_else(|| "expected a line \"MemTotal: <number> kB\"".to_owned()))
-        .map_err(|why| format!("failed to get total memory, use fixed memory settings (limit_mib): {}: {why}", meminfo.display()));
+        .and_then(|text| {
+            mem_total(&text).ok_or_else(|| "expected a line \"MemTotal: <number> kB\"".to_owned())
+        })
+        .map_err(|why| {
+            format!(
+                "failed to get total memory, use fixed memory settings (limit_mib): {}: {why}",
+                meminfo.display()
+            )
+        });
     let limit = limit_files(root, &groups).iter().filter_map(|file| read_limit(file)).min();
     match (limit, machine) {
         (Some(limit), Ok(machine)) => Ok(limit.min(machine)),
@@ -34,7 +41,9 @@ fn limit_files(root: &Path, groups: &str) -> Vec<PathBuf> {
         let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
         let (top, file) = match controllers {
             "" => (mount.clone(), "memory.max"),
-            list if list.split(',').any(|name| name == "memory") => (mount.join("memory"), "memory.limit_in_bytes"),
+            list if list.split(',').any(|name| name == "memory") => {
+                (mount.join("memory"), "memory.limit_in_bytes")
+            }
             _ => continue,
         };
         let path = Path::new(path.trim_start_matches('/'));

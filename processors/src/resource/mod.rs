@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::{
-    Component, ComponentError, ConsumeError, Consumer, ConsumerComponent, Context, Host, Output, ProcessorFactory,
+    Component, ComponentError, ConsumeError, Consumer, ConsumerComponent, Context, Host, Output,
+    ProcessorFactory,
 };
 
 pub use crate::actions::{ActionConfig, ConfigValue};
