@@ -20,7 +20,12 @@ pub(crate) struct Sources {
 }
 
 #[derive(Parser)]
-#[command(name = "otelcol-asterisk", about, disable_version_flag = true, args_conflicts_with_subcommands = false)]
+#[command(
+    name = "otelcol-asterisk",
+    about,
+    disable_version_flag = true,
+    args_conflicts_with_subcommands = false
+)]
 struct Cli {
     #[command(flatten)]
     sources: SourceArgs,

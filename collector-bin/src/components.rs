@@ -38,7 +38,8 @@ fn section<S: std::fmt::Debug + 'static, M>(out: &mut String, name: &str, factor
             let _ = writeln!(out, "      aliases: [{}]", factory.aliases.join(", "));
         }
         if !factory.signals.is_empty() {
-            let signals: Vec<String> = factory.signals.iter().map(|signal| format!("{signal:?}").to_lowercase()).collect();
+            let signals: Vec<String> =
+                factory.signals.iter().map(|signal| format!("{signal:?}").to_lowercase()).collect();
             let _ = writeln!(out, "      signals: [{}]", signals.join(", "));
         }
     }

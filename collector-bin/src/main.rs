@@ -46,7 +46,8 @@ fn run(command: cli::Command) -> anyhow::Result<()> {
 }
 
 fn settings(sources: cli::Sources, build: BuildInfo, logs: Option<LogControl>) -> Settings {
-    let shared = Shared { memory: Memory::from_fn(allocated), build, gates: sources.gates, ..Shared::default() };
+    let shared =
+        Shared { memory: Memory::from_fn(allocated), build, gates: sources.gates, ..Shared::default() };
     Settings { factories: components::factories(), config: sources.config, set: sources.set, shared, logs }
 }
 

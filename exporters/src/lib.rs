@@ -11,6 +11,8 @@ pub mod nop;
 pub mod otlp;
 #[cfg(feature = "otlphttp")]
 pub mod otlphttp;
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
 
 /// The exporters that were compiled in.
 pub fn factories() -> Vec<ExporterFactory> {
@@ -23,5 +25,7 @@ pub fn factories() -> Vec<ExporterFactory> {
         otlp::factory(),
         #[cfg(feature = "otlphttp")]
         otlphttp::factory(),
+        #[cfg(feature = "prometheus")]
+        prometheus::factory(),
     ]
 }

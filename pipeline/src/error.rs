@@ -58,7 +58,7 @@ impl ConsumeError {
     /// Joins the answers of two consumers of the same batch. Retryable wins over permanent: a repeat
     /// costs a duplicate where the data was taken, a drop costs the data where it was not.
     #[must_use]
-    pub fn join(self, other: Self) -> Self {
+    pub fn join(self, other: &Self) -> Self {
         let message = format!("{}; {}", self.message, other.message);
         let kind = match (self.kind, other.kind) {
             (ErrorKind::Permanent, kind) | (kind, ErrorKind::Permanent) => kind,
@@ -111,10 +111,10 @@ mod tests {
     fn a_joined_error_is_retried_when_either_side_may_be() {
         let permanent = ConsumeError::permanent("bad");
         let later = ConsumeError::refused("full", Some(Duration::from_secs(2)));
-        let joined = permanent.clone().join(later);
+        let joined = permanent.clone().join(&later);
         assert_eq!(joined.kind(), ErrorKind::Refused);
         assert_eq!(joined.after(), Some(Duration::from_secs(2)));
         assert_eq!(joined.to_string(), "bad; full");
-        assert!(permanent.clone().join(permanent).is_permanent());
+        assert!(permanent.clone().join(&permanent).is_permanent());
     }
 }

@@ -41,23 +41,20 @@ impl ComponentConfig for NoConfig {}
 
 type Prepare<M> = Box<dyn Fn(&Node, &str) -> Result<M, Vec<ConfigError>> + Send + Sync>;
 
+/// A component as its factory makes it, or why it can not be made.
+pub type Made<T> = Result<Arc<T>, ComponentError>;
+
 /// Makes a receiver from settings that were already read and checked.
-pub type MakeReceiver =
-    Box<dyn Fn(Context, Outputs) -> Result<Arc<dyn Component>, ComponentError> + Send + Sync>;
+pub type MakeReceiver = Box<dyn Fn(Context, Outputs) -> Made<dyn Component> + Send + Sync>;
 /// Makes a processor for one pipeline.
-pub type MakeProcessor =
-    Box<dyn Fn(Context, Signal, Output) -> Result<Arc<dyn ConsumerComponent>, ComponentError> + Send + Sync>;
+pub type MakeProcessor = Box<dyn Fn(Context, Signal, Output) -> Made<dyn ConsumerComponent> + Send + Sync>;
 /// Makes an exporter for one signal.
-pub type MakeExporter =
-    Box<dyn Fn(Context, Signal) -> Result<Arc<dyn ConsumerComponent>, ComponentError> + Send + Sync>;
+pub type MakeExporter = Box<dyn Fn(Context, Signal) -> Made<dyn ConsumerComponent> + Send + Sync>;
 /// Makes a connector from pipelines of one signal to pipelines of another.
-pub type MakeConnector = Box<
-    dyn Fn(Context, Signal, Signal, Output) -> Result<Arc<dyn ConsumerComponent>, ComponentError>
-        + Send
-        + Sync,
->;
+pub type MakeConnector =
+    Box<dyn Fn(Context, Signal, Signal, Output) -> Made<dyn ConsumerComponent> + Send + Sync>;
 /// Makes an extension.
-pub type MakeExtension = Box<dyn Fn(Context) -> Result<Arc<dyn Extension>, ComponentError> + Send + Sync>;
+pub type MakeExtension = Box<dyn Fn(Context) -> Made<dyn Extension> + Send + Sync>;
 
 /// One component type: its names and how to make it. See [`Factories`].
 pub struct Factory<S: 'static, M> {
@@ -117,7 +114,7 @@ impl ReceiverFactory {
     pub fn receiver<C: ComponentConfig>(
         component_type: &'static str,
         signals: &'static [Signal],
-        create: fn(Context, C, Outputs) -> Result<Arc<dyn Component>, ComponentError>,
+        create: fn(Context, C, Outputs) -> Made<dyn Component>,
     ) -> Self {
         Self::with(component_type, signals, move |config: C| {
             Box::new(move |context, outputs| create(context, config.clone(), outputs))
@@ -130,7 +127,7 @@ impl ProcessorFactory {
     pub fn processor<C: ComponentConfig>(
         component_type: &'static str,
         signals: &'static [Signal],
-        create: fn(Context, C, Signal, Output) -> Result<Arc<dyn ConsumerComponent>, ComponentError>,
+        create: fn(Context, C, Signal, Output) -> Made<dyn ConsumerComponent>,
     ) -> Self {
         Self::with(component_type, signals, move |config: C| {
             Box::new(move |context, signal, next| create(context, config.clone(), signal, next))
@@ -143,7 +140,7 @@ impl ExporterFactory {
     pub fn exporter<C: ComponentConfig>(
         component_type: &'static str,
         signals: &'static [Signal],
-        create: fn(Context, C, Signal) -> Result<Arc<dyn ConsumerComponent>, ComponentError>,
+        create: fn(Context, C, Signal) -> Made<dyn ConsumerComponent>,
     ) -> Self {
         Self::with(component_type, signals, move |config: C| {
             Box::new(move |context, signal| create(context, config.clone(), signal))
@@ -156,7 +153,7 @@ impl ConnectorFactory {
     pub fn connector<C: ComponentConfig>(
         component_type: &'static str,
         signals: &'static [(Signal, Signal)],
-        create: fn(Context, C, Signal, Signal, Output) -> Result<Arc<dyn ConsumerComponent>, ComponentError>,
+        create: fn(Context, C, Signal, Signal, Output) -> Made<dyn ConsumerComponent>,
     ) -> Self {
         Self::with(component_type, signals, move |config: C| {
             Box::new(move |context, from, to, next| create(context, config.clone(), from, to, next))
@@ -168,7 +165,7 @@ impl ExtensionFactory {
     /// An extension with settings `C`.
     pub fn extension<C: ComponentConfig>(
         component_type: &'static str,
-        create: fn(Context, C) -> Result<Arc<dyn Extension>, ComponentError>,
+        create: fn(Context, C) -> Made<dyn Extension>,
     ) -> Self {
         Self::with(component_type, &[], move |config: C| {
             Box::new(move |context| create(context, config.clone()))

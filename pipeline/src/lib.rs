@@ -16,6 +16,7 @@ mod memory;
 mod output;
 mod plan;
 mod service;
+mod sources;
 pub mod status;
 pub mod storage;
 mod tasks;
@@ -28,8 +29,8 @@ pub use context::{BuildInfo, Context, Shared};
 pub use error::{ComponentError, ConsumeError, ErrorKind};
 pub use factory::{
     ComponentConfig, ConfigIssue, ConnectorFactory, ExporterFactory, ExtensionFactory, Factories, Factory,
-    MakeConnector, MakeExporter, MakeExtension, MakeProcessor, MakeReceiver, NoConfig, ProcessorFactory,
-    ReceiverFactory,
+    Made, MakeConnector, MakeExporter, MakeExtension, MakeProcessor, MakeReceiver, NoConfig,
+    ProcessorFactory, ReceiverFactory,
 };
 pub use gates::{FeatureGates, GATES, Gate};
 pub use handover::Handover;

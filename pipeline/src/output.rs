@@ -105,7 +105,7 @@ async fn deliver(targets: &Targets, batch: Batch) -> Result<(), ConsumeError> {
     let mut note = |result: Result<(), ConsumeError>| {
         if let Err(error) = result {
             failed = Some(match failed.take() {
-                Some(before) => before.join(error),
+                Some(before) => before.join(&error),
                 None => error,
             });
         }

@@ -296,7 +296,7 @@ fn cycle(
 ) -> Vec<NodeKey> {
     let stuck = |key: &&NodeKey| incoming.get(*key).is_some_and(|count| *count > 0);
     // Backwards: each stuck node has a stuck predecessor, so that the walk meets itself.
-    let mut way: Vec<&NodeKey> = incoming.keys().copied().find(|key| stuck(&key)).into_iter().collect();
+    let mut way: Vec<&NodeKey> = incoming.keys().copied().find(|key| stuck(key)).into_iter().collect();
     while let Some(last) = way.last().copied() {
         let before = edges
             .iter()

@@ -1,8 +1,18 @@
 //! Receivers: one folder a component, one cargo feature a component.
 
+#[cfg(feature = "hostmetrics")]
+pub mod hostmetrics;
+#[cfg(feature = "statsd")]
+pub mod statsd;
+
 use otelcol_pipeline::ReceiverFactory;
 
 /// The receivers that were compiled in.
 pub fn factories() -> Vec<ReceiverFactory> {
-    vec![]
+    vec![
+        #[cfg(feature = "hostmetrics")]
+        hostmetrics::factory(),
+        #[cfg(feature = "statsd")]
+        statsd::factory(),
+    ]
 }

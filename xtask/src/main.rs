@@ -1,3 +1,76 @@
-//! The `otelcol-asterisk` command.
+//! Chores of the repository: `cargo xtask --help`.
 
-fn main() {}
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Chores of the repository")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Runs each fuzz target; see fuzz/README.md for what it needs.
+    Fuzz {
+        /// Seconds for each target.
+        #[arg(default_value_t = 60)]
+        seconds: u32,
+    },
+    /// Measures this collector and the Go collector under the same load; see benches/README.md.
+    Bench {
+        /// What to measure: statsd, statsd-rate, otlp, scrape, idle; all of them by default.
+        what: Vec<String>,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().chore {
+        Chore::Fuzz { seconds } => fuzz(seconds),
+        Chore::Bench { what } => run(Command::new("benches/compare.sh").args(what)),
+    }
+}
+
+fn fuzz(seconds: u32) -> anyhow::Result<()> {
+    for target in fuzz_targets()? {
+        let (corpus, seeds) = (format!("fuzz/corpus/{target}"), format!("fuzz/seeds/{target}"));
+        std::fs::create_dir_all(root().join(&corpus))?;
+        let limit = format!("-max_total_time={seconds}");
+        run(Command::new("cargo")
+            // libFuzzer's instrumentation needs unstable compiler flags.
+            .env("RUSTC_BOOTSTRAP", "1")
+            .args(["fuzz", "run", &target, &corpus, &seeds, "--", &limit]))?;
+    }
+    Ok(())
+}
+
+fn fuzz_targets() -> anyhow::Result<Vec<String>> {
+    let folder = root().join("fuzz/fuzz_targets");
+    let files = std::fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?;
+    let mut targets = Vec::new();
+    for file in files {
+        let path = file?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            targets.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    targets.sort();
+    ensure!(!targets.is_empty(), "no fuzz targets in {}", folder.display());
+    Ok(targets)
+}
+
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let text = format!("{command:?}");
+    let status = command.current_dir(root()).status().with_context(|| format!("running {text}"))?;
+    ensure!(status.success(), "{text} ended with {status}");
+    Ok(())
+}

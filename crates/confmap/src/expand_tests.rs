@@ -184,10 +184,7 @@ fn errors_say_where_and_what() {
 #[test]
 fn growth_is_bounded() {
     assert_eq!(error("${GROWING}"), "v: too many recursive expansions (c.yaml:1)");
-    assert!(error("${TREE}").ends_with("too many recursive expansions (c.yaml:1)"));
-    let mut root = Node::from_yaml("a: ${TREE}\nb: ${env:HOST}", "c.yaml").unwrap();
-    let expansion = expand(&mut root, &sources());
-    assert!(expansion.errors.len() < 10_000, "{}", expansion.errors.len());
+    assert_eq!(error("${TREE}"), "v: too many recursive expansions (c.yaml:1)");
 }
 
 /// A slow and plain reading of the rule: `$` escapes by pairs, the innermost `${...}` first.

@@ -1,65 +1,110 @@
+use std::cmp::Ordering;
 use std::fmt::Write;
 
 use crate::scalar::resolve_plain;
 use crate::{Node, Value};
 
-const INDENT: &str = "    ";
+/// Mappings below a key are indented to the next multiple of this.
+const INDENT: usize = 4;
+/// The content of a list entry stands behind `- `.
+const DASH: usize = 2;
 
 impl Node {
     /// The value as YAML with sorted keys, as otelcol's `print-config` has it. Secrets are shown:
     /// which values are secret is known only after decoding.
     pub fn to_yaml(&self) -> String {
         let mut out = String::new();
-        match &self.value {
-            Value::Map(map) if !map.is_empty() => write_block(&mut out, self, 0),
-            Value::Seq(items) if !items.is_empty() => write_block(&mut out, self, 0),
-            value => {
-                write_inline(&mut out, value);
-                out.push('\n');
-            }
+        if is_block(&self.value) {
+            write_block(&mut out, &self.value, 0);
+        } else {
+            write_inline(&mut out, &self.value);
+            out.push('\n');
         }
         out
     }
 }
 
-/// A list or mapping that is not empty, each entry on lines of its own.
-fn write_block(out: &mut String, node: &Node, depth: usize) {
-    match &node.value {
-        Value::Map(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_unstable_by_key(|(key, _)| *key);
-            for (key, child) in entries {
-                out.push_str(&INDENT.repeat(depth));
-                write_text(out, key);
-                out.push(':');
-                write_child(out, child, depth);
-            }
-        }
-        Value::Seq(items) => {
-            for item in items {
-                out.push_str(&INDENT.repeat(depth));
-                out.push('-');
-                write_child(out, item, depth);
-            }
-        }
-        value => write_inline(out, value),
-    }
-}
-
-fn write_child(out: &mut String, child: &Node, depth: usize) {
-    let is_block = match &child.value {
+/// A list or mapping that takes lines of its own.
+fn is_block(value: &Value) -> bool {
+    match value {
         Value::Map(map) => !map.is_empty(),
         Value::Seq(items) => !items.is_empty(),
         _ => false,
-    };
-    if is_block {
-        out.push('\n');
-        write_block(out, child, depth + 1);
-    } else {
-        out.push(' ');
-        write_inline(out, &child.value);
-        out.push('\n');
     }
+}
+
+/// Writes the entries at `column`, where the first one starts already.
+fn write_block(out: &mut String, block: &Value, column: usize) {
+    let indent = " ".repeat(column);
+    match block {
+        Value::Map(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by(|(a, _), (b, _)| compare_keys(a, b));
+            for (index, (key, child)) in entries.into_iter().enumerate() {
+                if index > 0 {
+                    out.push_str(&indent);
+                }
+                write_text(out, key);
+                out.push(':');
+                if is_block(&child.value) {
+                    let column = (column / INDENT + 1) * INDENT;
+                    out.push('\n');
+                    out.push_str(&" ".repeat(column));
+                    write_block(out, &child.value, column);
+                } else {
+                    out.push(' ');
+                    write_inline(out, &child.value);
+                    out.push('\n');
+                }
+            }
+        }
+        Value::Seq(items) => {
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push_str(&indent);
+                }
+                out.push_str("- ");
+                if is_block(&item.value) {
+                    write_block(out, &item.value, column + DASH);
+                } else {
+                    write_inline(out, &item.value);
+                    out.push('\n');
+                }
+            }
+        }
+        scalar => write_inline(out, scalar),
+    }
+}
+
+/// The order of yaml.v3: numbers in keys by their value (`a2` before `a10`), signs before letters.
+fn compare_keys(a: &str, b: &str) -> Ordering {
+    let common = a.chars().zip(b.chars()).take_while(|(left, right)| left == right);
+    let common: usize = common.map(|(left, _)| left.len_utf8()).sum();
+    let (Some(left), Some(right)) = (a[common..].chars().next(), b[common..].chars().next()) else {
+        return a.len().cmp(&b.len());
+    };
+    let before = a[..common].trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    match (left.is_alphabetic(), right.is_alphabetic()) {
+        (true, true) => left.cmp(&right),
+        (false, false) => {
+            let by_number = number_at(&a[before..]).cmp(&number_at(&b[before..]));
+            by_number.then(left.cmp(&right))
+        }
+        // `1a` comes before `12`.
+        (left_is_letter, _) if before < common => right_first(!left_is_letter),
+        (left_is_letter, _) => right_first(left_is_letter),
+    }
+}
+
+fn right_first(is: bool) -> Ordering {
+    if is { Ordering::Greater } else { Ordering::Less }
+}
+
+/// What orders the digits at the start of `text`: their value, then how many there are.
+fn number_at(text: &str) -> (usize, &str, usize) {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let value = text[..end].trim_start_matches('0');
+    (value.len(), value, end)
 }
 
 fn write_inline(out: &mut String, value: &Value) {
@@ -130,7 +175,7 @@ mod tests {
 
     #[test]
     fn sorted_with_four_spaces() {
-        let yaml = "z: {b: 1, a: [x, {k: v}, []]}\na: 'true'\nm: {}\nn:\nf: 1.0\nt: \"a: b\\n\"\ne: ':8888'";
+        let yaml = "z: {b: 1, a: [x, {k: v, l: [[1, 2], {m: {n: 1}}]}, []]}\na: 'true'\nm: {}\nn:\nf: 1.0\nt: \"a: b\\n\"\ne: ':8888'";
         let expected = "\
 a: \"true\"
 e: \":8888\"
@@ -141,12 +186,29 @@ t: \"a: b\\n\"
 z:
     a:
         - x
-        -
-            k: v
+        - k: v
+          l:
+            - - 1
+              - 2
+            - m:
+                n: 1
         - []
     b: 1
 ";
         assert_eq!(Node::from_yaml(yaml, "").unwrap().to_yaml(), expected);
+    }
+
+    #[test]
+    fn keys_in_the_order_of_the_collector() {
+        // As yaml.v3 prints them.
+        let expected = [
+            "/", "1", "1a", "1b", "9", "10", "12", "a", "a/b", "a_b", "a2", "a2b", "a02", "a10", "ab", "b",
+            "nop", "nop/2", "nop/10", "nop/x",
+        ];
+        let mut keys = expected;
+        keys.reverse();
+        keys.sort_by(|a, b| compare_keys(a, b));
+        assert_eq!(keys, expected);
     }
 
     fn scalar() -> impl Strategy<Value = Value> {
@@ -172,6 +234,15 @@ z:
     }
 
     proptest! {
+        #[test]
+        fn keys_have_a_total_order(a in "[01a_é/]{0,4}", b in "[01a_é/]{0,4}", c in "[01a_é/]{0,4}") {
+            prop_assert_eq!(compare_keys(&a, &b), compare_keys(&b, &a).reverse());
+            prop_assert_eq!(compare_keys(&a, &b) == Ordering::Equal, a == b);
+            let mut keys = [&a, &b, &c];
+            keys.sort_by(|a, b| compare_keys(a, b));
+            prop_assert!(compare_keys(keys[0], keys[2]) != Ordering::Greater);
+        }
+
         #[test]
         fn what_is_written_reads_back(node in tree()) {
             let written = node.to_yaml();

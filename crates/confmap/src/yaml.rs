@@ -100,9 +100,20 @@ impl<'a> Composer<'a> {
                 Event::StreamEnd | Event::DocumentEnd => {
                     return Ok(Node::new(Value::Null, self.origin.location(1)));
                 }
-                event => return self.node(event, span, 0),
+                event => {
+                    let node = self.node(event, span, 0)?;
+                    return self.document_end(node);
+                }
             }
         }
+    }
+
+    /// Text after the value is an error, which the parser finds only when it is asked for the next
+    /// document: `[::]:4317` is no list. Further documents are not looked at.
+    fn document_end(&mut self, node: Node) -> Result<Node, ConfigError> {
+        self.next_event()?;
+        self.next_event()?;
+        Ok(node)
     }
 
     fn next_event(&mut self) -> Result<(Event<'a>, Span), ConfigError> {
@@ -178,13 +189,14 @@ impl<'a> Composer<'a> {
         tag: Option<&Tag>,
         line: usize,
     ) -> Result<Value, ConfigError> {
-        let Some(tag) = tag else {
+        // A lone `!` says nothing.
+        let name = tag.map(|tag| format!("{}{}", tag.handle, tag.suffix)).filter(|name| name != "!");
+        let Some(name) = name else {
             return Ok(match style {
                 ScalarStyle::Plain => resolve_plain(text),
                 _ => Value::String(text.to_owned()),
             });
         };
-        let name = format!("{}{}", tag.handle, tag.suffix);
         match resolve_tagged(name.strip_prefix(CORE_TAGS).unwrap_or("str"), text) {
             Ok(value) => Ok(value),
             Err(message) => {
@@ -280,3 +292,7 @@ impl<'a> Composer<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "yaml_tests.rs"]
+mod tests;

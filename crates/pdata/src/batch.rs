@@ -56,7 +56,7 @@ impl Batch {
                 return Err(*validator.at(request.name.to_owned(), field.raw, fault));
             } else {
                 let before = validator.items();
-                validator.message(field.payload, schema::block(signal), 1).map_err(|error| *error)?;
+                validator.block(&field).map_err(|error| *error)?;
                 let wire = WireBlock::from_request(&body, at..end, end - field.payload.len());
                 batch.push(Block::from_wire(validator.items() - before, wire));
             }
@@ -259,11 +259,7 @@ impl Batch {
 
     fn into_models<M: ResourceBlock>(self) -> Result<Vec<M>, WireError> {
         self.expect::<M>()?;
-        let owned = |block: Arc<Block>| match Arc::try_unwrap(block) {
-            Ok(block) => block.into_model(),
-            Err(shared) => shared.model::<M>().cloned(),
-        };
-        self.blocks.into_iter().map(owned).collect()
+        self.blocks.into_iter().map(owned_model).collect()
     }
 
     /// Offers each Resource to `edit`, which says whether it changed something. Only resources are decoded and encoded;
@@ -274,22 +270,19 @@ impl Batch {
     ///
     /// None on a batch that was validated or built from models.
     pub fn edit_resources(mut self, edit: &mut dyn FnMut(&mut Resource) -> bool) -> Result<Batch, WireError> {
-        for block in &mut self.blocks {
-            let edited = match block.wire_if_present() {
-                Some(wire) => {
-                    let mut resource = wire.decode_resource(self.signal)?;
-                    edit(&mut resource).then(|| Block::from_wire(block.items, splice(wire, &resource)))
+        let edited = self.blocks.into_iter().map(|block| match (block.wire_if_present(), self.signal) {
+            (Some(wire), signal) => {
+                let mut resource = wire.decode_resource(signal)?;
+                if !edit(&mut resource) {
+                    return Ok(block);
                 }
-                None => match self.signal {
-                    Signal::Traces => edit_model::<ResourceSpans>(block, edit)?,
-                    Signal::Metrics => edit_model::<ResourceMetrics>(block, edit)?,
-                    Signal::Logs => edit_model::<ResourceLogs>(block, edit)?,
-                },
-            };
-            if let Some(edited) = edited {
-                *block = Arc::new(edited);
+                Ok(Arc::new(Block::from_wire(block.items, splice(wire, &resource))))
             }
-        }
+            (None, Signal::Traces) => edit_model::<ResourceSpans>(block, edit),
+            (None, Signal::Metrics) => edit_model::<ResourceMetrics>(block, edit),
+            (None, Signal::Logs) => edit_model::<ResourceLogs>(block, edit),
+        });
+        self.blocks = edited.collect::<Result<_, _>>()?;
         Ok(self)
     }
 
@@ -365,18 +358,22 @@ fn splice(wire: &WireBlock, resource: &Resource) -> WireBlock {
 }
 
 fn edit_model<M: ResourceBlock>(
-    block: &mut Arc<Block>,
+    block: Arc<Block>,
     edit: &mut dyn FnMut(&mut Resource) -> bool,
-) -> Result<Option<Block>, WireError> {
-    let mut resource = block.model::<M>()?.clone_resource();
+) -> Result<Arc<Block>, WireError> {
+    let mut resource = block.model::<M>()?.resource().cloned().unwrap_or_default();
     if !edit(&mut resource) {
-        return Ok(None);
+        return Ok(block);
     }
-    let taken = std::mem::replace(block, Arc::new(Block::from_model(M::default())));
-    let mut model = match Arc::try_unwrap(taken) {
-        Ok(owned) => owned.into_model::<M>()?,
-        Err(shared) => shared.model::<M>()?.clone(),
-    };
+    let mut model = owned_model::<M>(block)?;
     *model.resource_mut() = Some(resource);
-    Ok(Some(Block::from_model(model)))
+    Ok(Arc::new(Block::from_model(model)))
+}
+
+/// The model of a block, copied only if other clones share the block.
+fn owned_model<M: ResourceBlock>(block: Arc<Block>) -> Result<M, WireError> {
+    match Arc::try_unwrap(block) {
+        Ok(block) => block.into_model(),
+        Err(shared) => shared.model::<M>().cloned(),
+    }
 }

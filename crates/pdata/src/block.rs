@@ -46,7 +46,7 @@ pub(crate) enum Model {
 /// What the three kinds of block have in common.
 pub(crate) trait ResourceBlock: prost::Message + Default + Clone {
     const SIGNAL: Signal;
-    fn clone_resource(&self) -> Resource;
+    fn resource(&self) -> Option<&Resource>;
     fn resource_mut(&mut self) -> &mut Option<Resource>;
     fn items(&self) -> usize;
     fn into_model(self) -> Model;
@@ -59,8 +59,8 @@ macro_rules! resource_block {
         impl ResourceBlock for $type {
             const SIGNAL: Signal = Signal::$signal;
 
-            fn clone_resource(&self) -> Resource {
-                self.resource.clone().unwrap_or_default()
+            fn resource(&self) -> Option<&Resource> {
+                self.resource.as_ref()
             }
 
             fn resource_mut(&mut self) -> &mut Option<Resource> {

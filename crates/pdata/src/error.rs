@@ -83,6 +83,9 @@ pub enum Fault {
     /// Messages within messages beyond the limit.
     #[error("expected at most {0} levels of nested messages")]
     Depth(usize),
+    /// Bytes that mean far more memory than they take: requests of empty records.
+    #[error("expected a request that decodes to at most {0} bytes")]
+    Growth(usize),
     /// A metric with two data fields.
     #[error("expected one kind of data in a metric, found a second data field")]
     SecondData,

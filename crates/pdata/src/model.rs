@@ -142,3 +142,65 @@ fn write_json_string(text: &str, out: &mut String) {
     }
     out.push('"');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::common::{ArrayValue, KeyValueList};
+    use super::*;
+
+    fn any(value: Value) -> AnyValue {
+        AnyValue { value: Some(value) }
+    }
+
+    #[test]
+    fn values_are_text_as_otelcol_writes_them() {
+        let cases = [
+            (Value::StringValue("as \"is\"\n".to_owned()), "as \"is\"\n"),
+            (Value::BoolValue(true), "true"),
+            (Value::IntValue(i64::MIN), "-9223372036854775808"),
+            (Value::DoubleValue(1.0), "1"),
+            (Value::DoubleValue(-0.0), "-0"),
+            (Value::DoubleValue(0.000_001), "0.000001"),
+            (Value::DoubleValue(1.5e-7), "1.5e-7"),
+            (Value::DoubleValue(1e20), "100000000000000000000"),
+            (Value::DoubleValue(1e21), "1e+21"),
+            (Value::DoubleValue(f64::NAN), "NaN"),
+            (Value::DoubleValue(f64::NEG_INFINITY), "-Infinity"),
+            (Value::BytesValue(vec![0, 1, 254, 255]), "AAH+/w=="),
+            (Value::ArrayValue(ArrayValue::default()), "[]"),
+            (Value::KvlistValue(KeyValueList::default()), "{}"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(as_string(&any(value)), expected);
+        }
+        assert_eq!(as_string(&AnyValue { value: None }), "");
+    }
+
+    /// The map of `testdata/golden.go`.
+    #[test]
+    fn a_map_is_json_as_otelcol_writes_it() {
+        let list = ArrayValue { values: vec![any(Value::BoolValue(true))] };
+        let text =
+            "quote \" backslash \\ tab \t newline \n cr \r bell \u{7} bs \u{8} ff \u{c} <&> é \u{2028} 😀";
+        let values = vec![
+            string("b", "overruled by the one after it"),
+            string("b", text),
+            double("a", 1e21),
+            double("c", 1.5e-7),
+            KeyValue { key: "e".to_owned(), value: None, key_strindex: 0 },
+            key_value("bytes", Value::BytesValue(vec![0, 1, 254, 255])),
+            key_value("s", Value::ArrayValue(list)),
+            key_value("m", Value::KvlistValue(KeyValueList::default())),
+        ];
+        let written = as_string(&any(Value::KvlistValue(KeyValueList { values })));
+        assert_eq!(written, include_str!("../testdata/as_string.txt"));
+    }
+
+    #[test]
+    fn attributes_are_found_by_key() {
+        let attributes = [int("a", 1), bool("b", true), int("a", 2)];
+        assert_eq!(attr(&attributes, "a"), Some(&any(Value::IntValue(1))));
+        assert_eq!(attr(&attributes, "b"), Some(&any(Value::BoolValue(true))));
+        assert_eq!(attr(&attributes, "c"), None);
+    }
+}

@@ -3,6 +3,7 @@
 //! Source: opentelemetry-proto 1.x, `opentelemetry/proto/{common,resource,trace,metrics,logs}/v1/*.proto`. Fields stand
 //! in the order of declaration there, which is the order in which otelcol writes them as JSON.
 
+use crate::model::{common, logs, metrics, resource, trace};
 use crate::{Signal, wire};
 
 /// A message type.
@@ -10,6 +11,8 @@ use crate::{Signal, wire};
 pub(crate) struct Message {
     pub(crate) name: &'static str,
     pub(crate) items: Items,
+    /// What one decoded message takes in memory, without what it points to, in bytes.
+    pub(crate) size: usize,
     pub(crate) fields: &'static [Field],
     by_number: [Option<&'static Field>; NUMBERS],
 }
@@ -35,7 +38,15 @@ pub(crate) struct Field {
     /// Its name in JSON, lowerCamelCase.
     pub(crate) json: &'static str,
     pub(crate) kind: Kind,
+    /// The wire type of one value.
+    pub(crate) wire_type: u8,
     pub(crate) presence: Presence,
+}
+
+impl Field {
+    const fn new(number: u32, json: &'static str, kind: Kind, presence: Presence) -> Field {
+        Field { number, json, kind, wire_type: kind.wire_type(), presence }
+    }
 }
 
 /// The type of a field's value.
@@ -81,8 +92,7 @@ pub(crate) enum Presence {
 
 impl Kind {
     /// The wire type of one value.
-    #[inline(always)]
-    pub(crate) fn wire_type(self) -> u8 {
+    pub(crate) const fn wire_type(self) -> u8 {
         match self {
             Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Sint32 | Kind::Uint64 => {
                 wire::VARINT
@@ -109,14 +119,14 @@ impl Message {
         }
     }
 
-    const fn new(name: &'static str, items: Items, fields: &'static [Field]) -> Message {
+    const fn new(name: &'static str, items: Items, size: usize, fields: &'static [Field]) -> Message {
         let mut by_number = [None; NUMBERS];
         let mut at = 0;
         while at < fields.len() {
             by_number[fields[at].number as usize] = Some(&fields[at]);
             at += 1;
         }
-        Message { name, items, fields, by_number }
+        Message { name, items, size, fields, by_number }
     }
 }
 
@@ -139,14 +149,14 @@ pub(crate) fn request(signal: Signal) -> &'static Message {
 }
 
 macro_rules! messages {
-    ($( $static:ident = $name:literal $($items:ident)? { $( $number:literal $json:literal $kind:expr, $presence:ident; )* } )*) => {
+    ($( $static:ident = $name:literal $model:path $(, $items:ident)? { $( $number:literal $json:literal $kind:expr, $presence:ident; )* } )*) => {
         $(
             pub(crate) static $static: Message = {
                 static FIELDS: &[Field] = {
                     use Kind::*;
-                    &[$( Field { number: $number, json: $json, kind: $kind, presence: Presence::$presence } ),*]
+                    &[$( Field::new($number, $json, $kind, Presence::$presence) ),*]
                 };
-                Message::new($name, messages!(@ $($items)?), FIELDS)
+                Message::new($name, messages!(@ $($items)?), size_of::<$model>(), FIELDS)
             };
         )*
     };
@@ -156,48 +166,48 @@ macro_rules! messages {
 }
 
 messages! {
-    TRACES_REQUEST = "ExportTraceServiceRequest" holds { 1 "resourceSpans" Message(&RESOURCE_SPANS), Repeated; }
-    METRICS_REQUEST = "ExportMetricsServiceRequest" holds { 1 "resourceMetrics" Message(&RESOURCE_METRICS), Repeated; }
-    LOGS_REQUEST = "ExportLogsServiceRequest" holds { 1 "resourceLogs" Message(&RESOURCE_LOGS), Repeated; }
+    TRACES_REQUEST = "ExportTraceServiceRequest" trace::TracesData, holds { 1 "resourceSpans" Message(&RESOURCE_SPANS), Repeated; }
+    METRICS_REQUEST = "ExportMetricsServiceRequest" metrics::MetricsData, holds { 1 "resourceMetrics" Message(&RESOURCE_METRICS), Repeated; }
+    LOGS_REQUEST = "ExportLogsServiceRequest" logs::LogsData, holds { 1 "resourceLogs" Message(&RESOURCE_LOGS), Repeated; }
 
-    RESOURCE_SPANS = "ResourceSpans" holds {
+    RESOURCE_SPANS = "ResourceSpans" trace::ResourceSpans, holds {
         1 "resource" Message(&RESOURCE), Always;
         2 "scopeSpans" Message(&SCOPE_SPANS), Repeated;
         3 "schemaUrl" String, Plain;
     }
-    RESOURCE_METRICS = "ResourceMetrics" holds {
+    RESOURCE_METRICS = "ResourceMetrics" metrics::ResourceMetrics, holds {
         1 "resource" Message(&RESOURCE), Always;
         2 "scopeMetrics" Message(&SCOPE_METRICS), Repeated;
         3 "schemaUrl" String, Plain;
     }
-    RESOURCE_LOGS = "ResourceLogs" holds {
+    RESOURCE_LOGS = "ResourceLogs" logs::ResourceLogs, holds {
         1 "resource" Message(&RESOURCE), Always;
         2 "scopeLogs" Message(&SCOPE_LOGS), Repeated;
         3 "schemaUrl" String, Plain;
     }
-    RESOURCE = "Resource" {
+    RESOURCE = "Resource" resource::Resource {
         1 "attributes" Message(&KEY_VALUE), Repeated;
         2 "droppedAttributesCount" Uint32, Plain;
         3 "entityRefs" Message(&ENTITY_REF), Repeated;
     }
-    ENTITY_REF = "EntityRef" {
+    ENTITY_REF = "EntityRef" common::EntityRef {
         1 "schemaUrl" String, Plain;
         2 "type" String, Plain;
         3 "idKeys" String, Repeated;
         4 "descriptionKeys" String, Repeated;
     }
-    SCOPE = "InstrumentationScope" {
+    SCOPE = "InstrumentationScope" common::InstrumentationScope {
         1 "name" String, Plain;
         2 "version" String, Plain;
         3 "attributes" Message(&KEY_VALUE), Repeated;
         4 "droppedAttributesCount" Uint32, Plain;
     }
-    KEY_VALUE = "KeyValue" {
+    KEY_VALUE = "KeyValue" common::KeyValue {
         1 "key" String, Plain;
         2 "value" Message(&ANY_VALUE), Always;
         3 "keyStrindex" Int32, Plain;
     }
-    ANY_VALUE = "AnyValue" {
+    ANY_VALUE = "AnyValue" common::AnyValue {
         1 "stringValue" String, OneOf;
         2 "boolValue" Bool, OneOf;
         3 "intValue" Int64, OneOf;
@@ -207,15 +217,15 @@ messages! {
         7 "bytesValue" Bytes, OneOf;
         8 "stringValueStrindex" Int32, OneOf;
     }
-    ARRAY_VALUE = "ArrayValue" { 1 "values" Message(&ANY_VALUE), Repeated; }
-    KEY_VALUE_LIST = "KeyValueList" { 1 "values" Message(&KEY_VALUE), Repeated; }
+    ARRAY_VALUE = "ArrayValue" common::ArrayValue { 1 "values" Message(&ANY_VALUE), Repeated; }
+    KEY_VALUE_LIST = "KeyValueList" common::KeyValueList { 1 "values" Message(&KEY_VALUE), Repeated; }
 
-    SCOPE_SPANS = "ScopeSpans" holds {
+    SCOPE_SPANS = "ScopeSpans" trace::ScopeSpans, holds {
         1 "scope" Message(&SCOPE), Always;
         2 "spans" Message(&SPAN), Repeated;
         3 "schemaUrl" String, Plain;
     }
-    SPAN = "Span" item {
+    SPAN = "Span" trace::Span, item {
         1 "traceId" TraceId, Plain;
         2 "spanId" SpanId, Plain;
         3 "traceState" String, Plain;
@@ -233,13 +243,13 @@ messages! {
         14 "droppedLinksCount" Uint32, Plain;
         15 "status" Message(&STATUS), Always;
     }
-    SPAN_EVENT = "Span.Event" {
+    SPAN_EVENT = "Span.Event" trace::span::Event {
         1 "timeUnixNano" Fixed64, Plain;
         2 "name" String, Plain;
         3 "attributes" Message(&KEY_VALUE), Repeated;
         4 "droppedAttributesCount" Uint32, Plain;
     }
-    SPAN_LINK = "Span.Link" {
+    SPAN_LINK = "Span.Link" trace::span::Link {
         1 "traceId" TraceId, Plain;
         2 "spanId" SpanId, Plain;
         3 "traceState" String, Plain;
@@ -247,17 +257,17 @@ messages! {
         5 "droppedAttributesCount" Uint32, Plain;
         6 "flags" Fixed32, Plain;
     }
-    STATUS = "Status" {
+    STATUS = "Status" trace::Status {
         2 "message" String, Plain;
         3 "code" Enum(STATUS_CODES), Plain;
     }
 
-    SCOPE_METRICS = "ScopeMetrics" holds {
+    SCOPE_METRICS = "ScopeMetrics" metrics::ScopeMetrics, holds {
         1 "scope" Message(&SCOPE), Always;
         2 "metrics" Message(&METRIC), Repeated;
         3 "schemaUrl" String, Plain;
     }
-    METRIC = "Metric" holds {
+    METRIC = "Metric" metrics::Metric, holds {
         1 "name" String, Plain;
         2 "description" String, Plain;
         3 "unit" String, Plain;
@@ -268,22 +278,22 @@ messages! {
         11 "summary" Message(&SUMMARY), Exclusive;
         12 "metadata" Message(&KEY_VALUE), Repeated;
     }
-    GAUGE = "Gauge" holds { 1 "dataPoints" Message(&NUMBER_POINT), Repeated; }
-    SUM = "Sum" holds {
+    GAUGE = "Gauge" metrics::Gauge, holds { 1 "dataPoints" Message(&NUMBER_POINT), Repeated; }
+    SUM = "Sum" metrics::Sum, holds {
         1 "dataPoints" Message(&NUMBER_POINT), Repeated;
         2 "aggregationTemporality" Enum(TEMPORALITIES), Plain;
         3 "isMonotonic" Bool, Plain;
     }
-    HISTOGRAM = "Histogram" holds {
+    HISTOGRAM = "Histogram" metrics::Histogram, holds {
         1 "dataPoints" Message(&HISTOGRAM_POINT), Repeated;
         2 "aggregationTemporality" Enum(TEMPORALITIES), Plain;
     }
-    EXPONENTIAL_HISTOGRAM = "ExponentialHistogram" holds {
+    EXPONENTIAL_HISTOGRAM = "ExponentialHistogram" metrics::ExponentialHistogram, holds {
         1 "dataPoints" Message(&EXPONENTIAL_POINT), Repeated;
         2 "aggregationTemporality" Enum(TEMPORALITIES), Plain;
     }
-    SUMMARY = "Summary" holds { 1 "dataPoints" Message(&SUMMARY_POINT), Repeated; }
-    NUMBER_POINT = "NumberDataPoint" item {
+    SUMMARY = "Summary" metrics::Summary, holds { 1 "dataPoints" Message(&SUMMARY_POINT), Repeated; }
+    NUMBER_POINT = "NumberDataPoint" metrics::NumberDataPoint, item {
         7 "attributes" Message(&KEY_VALUE), Repeated;
         2 "startTimeUnixNano" Fixed64, Plain;
         3 "timeUnixNano" Fixed64, Plain;
@@ -292,7 +302,7 @@ messages! {
         5 "exemplars" Message(&EXEMPLAR), Repeated;
         8 "flags" Uint32, Plain;
     }
-    HISTOGRAM_POINT = "HistogramDataPoint" item {
+    HISTOGRAM_POINT = "HistogramDataPoint" metrics::HistogramDataPoint, item {
         9 "attributes" Message(&KEY_VALUE), Repeated;
         2 "startTimeUnixNano" Fixed64, Plain;
         3 "timeUnixNano" Fixed64, Plain;
@@ -305,7 +315,7 @@ messages! {
         11 "min" Double, Set;
         12 "max" Double, Set;
     }
-    EXPONENTIAL_POINT = "ExponentialHistogramDataPoint" item {
+    EXPONENTIAL_POINT = "ExponentialHistogramDataPoint" metrics::ExponentialHistogramDataPoint, item {
         1 "attributes" Message(&KEY_VALUE), Repeated;
         2 "startTimeUnixNano" Fixed64, Plain;
         3 "timeUnixNano" Fixed64, Plain;
@@ -321,11 +331,11 @@ messages! {
         13 "max" Double, Set;
         14 "zeroThreshold" Double, Plain;
     }
-    BUCKETS = "ExponentialHistogramDataPoint.Buckets" {
+    BUCKETS = "ExponentialHistogramDataPoint.Buckets" metrics::exponential_histogram_data_point::Buckets {
         1 "offset" Sint32, Plain;
         2 "bucketCounts" Uint64, Repeated;
     }
-    SUMMARY_POINT = "SummaryDataPoint" item {
+    SUMMARY_POINT = "SummaryDataPoint" metrics::SummaryDataPoint, item {
         7 "attributes" Message(&KEY_VALUE), Repeated;
         2 "startTimeUnixNano" Fixed64, Plain;
         3 "timeUnixNano" Fixed64, Plain;
@@ -334,11 +344,11 @@ messages! {
         6 "quantileValues" Message(&QUANTILE), Repeated;
         8 "flags" Uint32, Plain;
     }
-    QUANTILE = "SummaryDataPoint.ValueAtQuantile" {
+    QUANTILE = "SummaryDataPoint.ValueAtQuantile" metrics::summary_data_point::ValueAtQuantile {
         1 "quantile" Double, Plain;
         2 "value" Double, Plain;
     }
-    EXEMPLAR = "Exemplar" {
+    EXEMPLAR = "Exemplar" metrics::Exemplar {
         7 "filteredAttributes" Message(&KEY_VALUE), Repeated;
         2 "timeUnixNano" Fixed64, Plain;
         3 "asDouble" Double, OneOf;
@@ -347,12 +357,12 @@ messages! {
         4 "spanId" SpanId, Plain;
     }
 
-    SCOPE_LOGS = "ScopeLogs" holds {
+    SCOPE_LOGS = "ScopeLogs" logs::ScopeLogs, holds {
         1 "scope" Message(&SCOPE), Always;
         2 "logRecords" Message(&LOG_RECORD), Repeated;
         3 "schemaUrl" String, Plain;
     }
-    LOG_RECORD = "LogRecord" item {
+    LOG_RECORD = "LogRecord" logs::LogRecord, item {
         1 "timeUnixNano" Fixed64, Plain;
         11 "observedTimeUnixNano" Fixed64, Plain;
         2 "severityNumber" Enum(SEVERITIES), Plain;

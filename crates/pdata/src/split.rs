@@ -92,7 +92,7 @@ impl<'a> Splitter<'a> {
             self.part.blocks.push(block.clone());
             self.part.items += block.items;
             self.part.bytes += wire.framed_len();
-        } else if block.items == 0 {
+        } else if !has_children(&wire.rest, schema) {
             self.flush();
             self.part.blocks.push(block.clone());
             self.part.bytes += wire.framed_len();
@@ -103,7 +103,7 @@ impl<'a> Splitter<'a> {
 
     fn field(&mut self, field: &wire::Field<'a>, schema: &'static Message) {
         let items = count(field.payload, schema);
-        if items == 0 || schema.items == Items::One || self.fits(items, field.raw.len()) {
+        if self.fits(items, field.raw.len()) || !has_children(field.payload, schema) {
             self.push(field.raw, items);
         } else {
             self.descend(field.number, None, field.payload, schema);
@@ -210,6 +210,12 @@ fn write(pieces: &[Piece<'_>], out: &mut Vec<u8>) {
             Piece::Raw(raw) => out.extend_from_slice(raw),
         }
     }
+}
+
+/// Whether a message of type `schema` has parts to cut between.
+fn has_children(payload: &[u8], schema: &'static Message) -> bool {
+    schema.items == Items::Holds
+        && Fields::of(payload).map_while(Result::ok).any(|field| schema.child(field.number).is_some())
 }
 
 /// The items in a message of type `schema`.

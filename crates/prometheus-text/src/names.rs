@@ -63,7 +63,7 @@ impl std::fmt::Display for InvalidName {
 impl std::error::Error for InvalidName {}
 
 /// Builds metric names.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricNamer {
     namespace: String,
     repeat_namespace: bool,
@@ -146,15 +146,28 @@ impl MetricNamer {
 ///
 /// # Errors
 /// If no character of the name can be kept.
-pub fn label_name(name: &str, strategy: Strategy) -> Result<Cow<'_, str>, InvalidName> {
-    let built = if !strategy.escapes() || is_clean_label(name) {
-        Cow::Borrowed(name)
+pub fn label_name(name: &str, strategy: Strategy) -> Result<String, InvalidName> {
+    let mut out = String::with_capacity(name.len() + 4);
+    push_label_name(&mut out, name, strategy)?;
+    Ok(out)
+}
+
+/// Appends what [`label_name`] gives.
+///
+/// # Errors
+/// As [`label_name`]; `out` is then as it was before.
+pub fn push_label_name(out: &mut String, name: &str, strategy: Strategy) -> Result<(), InvalidName> {
+    let start = out.len();
+    if !strategy.escapes() || is_clean_label(name) {
+        out.push_str(name);
     } else {
-        let mut out = String::with_capacity(name.len() + 4);
-        push_label_name(&mut out, name);
-        Cow::Owned(out)
-    };
-    if name.is_empty() || built.bytes().all(|b| b == b'_') { Err(InvalidName) } else { Ok(built) }
+        push_classic_label(out, name);
+    }
+    if name.is_empty() || out.as_bytes()[start..].iter().all(|b| *b == b'_') {
+        out.truncate(start);
+        return Err(InvalidName);
+    }
+    Ok(())
 }
 
 /// Whether the rules of [`label_name`] leave `name` as it is, whatever the strategy.
@@ -165,7 +178,7 @@ fn is_clean_label(name: &str) -> bool {
         && !bytes.windows(2).any(|pair| pair == b"__")
 }
 
-fn push_label_name(out: &mut String, name: &str) {
+fn push_classic_label(out: &mut String, name: &str) {
     let reserved = name.len() >= 4 && name.starts_with("__") && name.ends_with("__");
     let inner = if reserved { &name[2..name.len() - 2] } else { name };
     if reserved {

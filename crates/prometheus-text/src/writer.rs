@@ -181,6 +181,12 @@ pub struct FamilyWriter<'a> {
 }
 
 impl FamilyWriter<'_> {
+    /// Bytes in the writer's buffer, other families included.
+    #[must_use]
+    pub fn written(&self) -> usize {
+        self.out.len()
+    }
+
     /// Writes a counter, gauge or untyped sample.
     pub fn number(&mut self, labels: &[u8], value: f64, stamp: Stamp<'_>) {
         self.name_and_labels("", labels, None);

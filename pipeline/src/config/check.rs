@@ -29,11 +29,11 @@ pub(crate) fn check(
     for (id, pipeline) in &config.pipelines {
         checker.pipeline(id, pipeline);
     }
-    if checker.errors.is_empty() {
-        if let Err(found) = Plan::new(config, factories) {
-            for (path, message) in found {
-                checker.fail(&path, message);
-            }
+    if checker.errors.is_empty()
+        && let Err(found) = Plan::new(config, factories)
+    {
+        for (path, message) in found {
+            checker.fail(&path, message);
         }
     }
 }

@@ -4,6 +4,8 @@ mod check;
 mod pipelines;
 mod sections;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

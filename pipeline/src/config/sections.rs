@@ -122,10 +122,10 @@ pub(crate) fn refuse_unknown_keys<Keys: DeserializeOwned>(
     path: &str,
     errors: &mut Vec<ConfigError>,
 ) {
-    if !node.is_null() {
-        if let Err(found) = node.decode::<Keys>(path) {
-            errors.extend(found);
-        }
+    if !node.is_null()
+        && let Err(found) = node.decode::<Keys>(path)
+    {
+        errors.extend(found);
     }
 }
 

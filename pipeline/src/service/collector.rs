@@ -5,12 +5,13 @@ use std::sync::Arc;
 use otelcol_confmap::{ConfigError, Node, Resolver};
 
 use super::graph::Graph;
+use super::self_metrics::SelfMetrics;
 use super::signals::{Request, Signals};
 use crate::config::CollectorConfig;
 use crate::factory::Factories;
 use crate::plan::Plan;
 use crate::telemetry::{LogControl, process};
-use crate::{ComponentError, Shared};
+use crate::{ComponentError, Shared, sources};
 
 /// What a collector is made of.
 #[derive(Default)]
@@ -48,12 +49,13 @@ fn describe(errors: &[ConfigError]) -> String {
 pub struct Collector {
     settings: Arc<Settings>,
     graph: Graph,
+    self_metrics: SelfMetrics,
 }
 
 impl Collector {
     /// A collector that does nothing yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings: Arc::new(settings), graph: Graph::default() }
+        Self { settings: Arc::new(settings), graph: Graph::default(), self_metrics: SelfMetrics::default() }
     }
 
     /// What is common to all components: self metrics and health among them.
@@ -105,7 +107,9 @@ impl Collector {
         let build = &shared.build;
         process::register(shared);
         tracing::info!(Version = build.version, "Starting {}...", build.command);
+        self.self_metrics.apply(&config.telemetry, shared).await?;
         if let Err(error) = self.graph.exchange(&config, plan, shared).await {
+            self.self_metrics.stop().await;
             return Err(ComponentError::new(format!("cannot start pipelines: {error}")).into());
         }
         shared.board.set_ready(true);
@@ -120,7 +124,12 @@ impl Collector {
     pub async fn reload(&mut self) -> Result<(), RunError> {
         let (config, plan) = self.read().await?;
         let shared = &self.settings.shared;
-        self.graph.exchange(&config, plan, shared).await?;
+        let before = self.self_metrics.config().clone();
+        self.self_metrics.apply(&config.telemetry, shared).await?;
+        if let Err(error) = self.graph.exchange(&config, plan, shared).await {
+            self.self_metrics.apply(&before, shared).await?;
+            return Err(error.into());
+        }
         self.apply_logs(&config);
         tracing::info!("the new configuration is in use");
         Ok(())
@@ -131,6 +140,7 @@ impl Collector {
         tracing::info!("Starting shutdown...");
         self.settings.shared.board.set_ready(false);
         self.graph.shutdown(&self.settings.shared).await;
+        self.self_metrics.stop().await;
         tracing::info!("Shutdown complete.");
     }
 
@@ -156,7 +166,11 @@ impl Collector {
         let settings = Arc::clone(&self.settings);
         // Sources are files and, by http, other machines: blocking work.
         let resolving = tokio::task::spawn_blocking(move || {
-            Resolver::new(settings.config.clone(), settings.set.clone()).resolve()
+            let mut resolver = Resolver::new(settings.config.clone(), settings.set.clone());
+            for scheme in ["http", "https"] {
+                resolver = resolver.provider(scheme, Box::new(sources::Http::new()));
+            }
+            resolver.resolve()
         });
         let resolved = resolving
             .await

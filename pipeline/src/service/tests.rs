@@ -110,7 +110,7 @@ impl Consumer for Probe {
     }
 }
 
-fn factories() -> Factories {
+pub(crate) fn factories() -> Factories {
     const ALL: &[Signal] = &[Signal::Traces, Signal::Metrics, Signal::Logs];
     Factories {
         receivers: vec![ReceiverFactory::receiver("in", ALL, |context, config: Config, outputs| {
@@ -399,4 +399,48 @@ async fn refusals_reach_the_receiver_and_are_counted() {
     assert_eq!(telemetry.value("otelcol_receiver_refused_spans", &labels), Some(2.0));
     assert_eq!(telemetry.value("otelcol_receiver_accepted_spans", &labels), Some(0.0));
     bench.collector.shutdown().await;
+}
+
+/// A GET without a client library, as curl would send it.
+fn get(address: std::net::SocketAddr, path: &str) -> Option<String> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page).ok()?;
+    Some(page)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn self_metrics_follow_the_configuration_and_survive_a_bad_one() {
+    let ports: [std::net::SocketAddr; 2] =
+        std::array::from_fn(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let telemetry =
+        |address: std::net::SocketAddr| format!("  telemetry: {{metrics: {{address: '{address}'}}}}\n");
+    let chain = CHAIN.replace('W', "world: self_metrics");
+    let mut bench = Bench::new("self_metrics", CHAIN);
+    fs::write(&bench.file, format!("{chain}{}", telemetry(ports[0]))).unwrap();
+    bench.collector.start().await.unwrap();
+    bench.send("in", spans(3)).await.unwrap();
+    let page = get(ports[0], "/metrics").unwrap();
+    assert!(
+        page.contains("otelcol_receiver_accepted_spans{receiver=\"in\",transport=\"test\"} 3\n"),
+        "{page}"
+    );
+    assert!(page.contains("\ntarget_info{service_name=\"otelcol-asterisk\",service_version="), "{page}");
+    assert!(get(ports[0], "/").unwrap().starts_with("HTTP/1.1 404"));
+
+    // The new set does not start: the page stays where it was.
+    let failing = chain.replace("out/b: {", "out/b: {fail_start: true, ");
+    fs::write(&bench.file, format!("{failing}{}", telemetry(ports[1]))).unwrap();
+    bench.collector.reload().await.unwrap_err();
+    assert!(get(ports[1], "/metrics").is_none());
+    assert!(get(ports[0], "/metrics").is_some());
+
+    fs::write(&bench.file, format!("{chain}{}", telemetry(ports[1]))).unwrap();
+    bench.collector.reload().await.unwrap();
+    assert!(get(ports[0], "/metrics").is_none());
+    assert!(get(ports[1], "/metrics").is_some());
+    bench.collector.shutdown().await;
+    assert!(get(ports[1], "/metrics").is_none());
 }

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use otelcol_prometheus_text::{Escaping, Format, Histogram as Point, Kind, Labels, Stamp, Writer};
+use otelcol_prometheus_text::{Format, Histogram as Point, Kind, Labels, Stamp, Writer};
 
 use super::registry::{Family, Instrument};
 use crate::{BuildInfo, Shared};
 
 /// The content type of [`render`]'s text.
-pub(crate) fn content_type() -> String {
-    Format::Text.content_type(Escaping::Underscores)
-}
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
 
 /// All self metrics. `resource` adds to or (with `None`) takes from the labels of `target_info`; with
 /// `total_suffix`, counters end in `_total`.
@@ -44,7 +42,7 @@ fn write_family(writer: &mut Writer, name: &str, family: &Family, total_suffix: 
         match instrument {
             #[expect(clippy::cast_precision_loss, reason = "Prometheus reads every number as f64")]
             Instrument::Counter(counter) => {
-                out.number(labels.as_bytes(), counter.get() as f64, Stamp::default())
+                out.number(labels.as_bytes(), counter.get() as f64, Stamp::default());
             }
             Instrument::Gauge(gauge) | Instrument::FloatCounter(gauge) => {
                 out.number(labels.as_bytes(), gauge.get(), Stamp::default());

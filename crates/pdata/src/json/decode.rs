@@ -48,7 +48,7 @@ impl<'de> Visitor<'de> for MessageVisitor<'_> {
         while let Some(known) = map.next_key_seed(Name(self.schema))? {
             match known {
                 Some(field) => {
-                    map.next_value_seed(Value { field, place: Place::Field, out: &mut *self.out })?
+                    map.next_value_seed(Value { field, place: Place::Field, out: &mut *self.out })?;
                 }
                 None => _ = map.next_value::<IgnoredAny>()?,
             }
@@ -199,7 +199,7 @@ impl<'de> Visitor<'de> for Value<'_> {
             return Err(A::Error::invalid_type(Unexpected::Seq, &self));
         }
         let field = self.field;
-        if field.kind.wire_type() == wire::LEN {
+        if field.wire_type == wire::LEN {
             while seq
                 .next_element_seed(Value { field, place: Place::Element, out: &mut *self.out })?
                 .is_some()
@@ -269,7 +269,7 @@ impl Value<'_> {
         if bits == 0 && self.place == Place::Field && self.field.presence == Presence::Plain {
             return Ok(());
         }
-        let wire_type = self.field.kind.wire_type();
+        let wire_type = self.field.wire_type;
         if self.place != Place::Packed {
             wire::write_varint(u64::from(self.field.number) << 3 | u64::from(wire_type), self.out);
         }

@@ -106,7 +106,7 @@ fn list(occurrences: &[Found<'_>], field: &Field, out: &mut String) -> Result<bo
     let mut count = 0;
     for (_, occurrence) in occurrences {
         let mut payload = occurrence.payload;
-        let packed = occurrence.wire_type == wire::LEN && field.kind.wire_type() != wire::LEN;
+        let packed = occurrence.wire_type == wire::LEN && field.wire_type != wire::LEN;
         while !packed || !payload.is_empty() {
             if count > 0 {
                 out.push(',');
@@ -208,7 +208,7 @@ fn double(number: f64, out: &mut String) -> bool {
 fn string(text: &str, out: &mut String) {
     out.push('"');
     let mut rest = text;
-    while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
+    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
         let (plain, special) = rest.split_at(at);
         out.push_str(plain);
         let (special, after) = special.split_at(1);

@@ -1,0 +1,166 @@
+//! The component: takes batches, serves scrapes.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use otelcol_net::{Listener, serve_http};
+use otelcol_pdata::{Batch, Signal};
+use otelcol_pipeline::telemetry::Counter;
+use otelcol_pipeline::{
+    Component, ComponentError, ConsumeError, Consumer, ConsumerComponent, Context, Host, Kind,
+};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::config::Config;
+use super::reason::Tally;
+use super::registry::Registry;
+use super::server::{MetricsService, Offer};
+use super::stats::Stats;
+
+/// What an instance leaves for the one that a reload puts in its place.
+const SERIES: &str = "series";
+const SOCKET: &str = "socket";
+
+/// Series are forgotten at least this often once they are expired, so that their memory is free again.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+struct Exporter {
+    context: Context,
+    config: Config,
+    registry: Arc<Mutex<Registry>>,
+    stats: Arc<Stats>,
+    sent: Counter,
+    socket: Mutex<Option<Listener>>,
+}
+
+/// The factory's function.
+#[expect(clippy::unnecessary_wraps, reason = "the signature of factories")]
+pub(super) fn create(
+    context: Context,
+    config: Config,
+    _: Signal,
+) -> Result<Arc<dyn ConsumerComponent>, ComponentError> {
+    Ok(make(context, config))
+}
+
+fn make(context: Context, config: Config) -> Arc<Exporter> {
+    let sent = context.telemetry.counter(
+        "otelcol_exporter_sent_metric_points",
+        "Number of items successfully sent to destination.",
+        &[("exporter", &context.id.to_string())],
+    );
+    Arc::new(Exporter {
+        registry: Arc::new(Mutex::new(Registry::new(config.rules()))),
+        stats: Arc::new(Stats::new(&context)),
+        sent,
+        socket: Mutex::default(),
+        context,
+        config,
+    })
+}
+
+impl Exporter {
+    /// The socket of the previous instance where the endpoint is the same, else a new one.
+    fn listen(&self) -> Result<Listener, ComponentError> {
+        let (transport, endpoint) = (&self.config.transport, self.config.endpoint.trim());
+        let id = &self.context.id;
+        let old: Option<(String, Listener)> = self.context.handover.take(Kind::Exporter, id, SOCKET);
+        match old {
+            Some((old_transport, listener))
+                if old_transport == *transport && listener.endpoint() == endpoint =>
+            {
+                Ok(listener)
+            }
+            _ => Listener::bind_transport(transport, endpoint).map_err(ComponentError::from_display),
+        }
+    }
+
+    fn sweep(registry: &Mutex<Registry>, stats: &Stats, now: u64) {
+        let mut registry = lock(registry);
+        registry.expire(now);
+        stats.set_series(registry.series());
+    }
+}
+
+fn lock(registry: &Mutex<Registry>) -> MutexGuard<'_, Registry> {
+    registry.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl Component for Exporter {
+    async fn start(&self, _: &Host) -> Result<(), ComponentError> {
+        let listener = self.listen()?;
+        let kept = listener.try_clone().map_err(ComponentError::from_display)?;
+        *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        let series: Option<Registry> = self.context.handover.take(Kind::Exporter, &self.context.id, SERIES);
+        if let Some(series) = series {
+            lock(&self.registry).adopt(series);
+        }
+
+        let offer = Offer {
+            open_metrics: self.config.enable_open_metrics,
+            timestamps: self.config.send_timestamps,
+            utf8_names: self.config.has_utf8_names(),
+        };
+        let registry = Arc::clone(&self.registry);
+        let service =
+            MetricsService::new(registry, Arc::clone(&self.stats), self.context.clock.clone(), offer);
+        let stop = self.context.tasks.stop_token().clone();
+        let server = serve_http(listener, &self.config.http(), Arc::new(service), None, stop.clone())
+            .map_err(ComponentError::from_display)?;
+        self.context.tasks.spawn("http server", server);
+
+        let (registry, stats) = (Arc::clone(&self.registry), Arc::clone(&self.stats));
+        let clock = self.context.clock.clone();
+        self.context.tasks.spawn(
+            "sweep",
+            sweep_regularly(stop, move || {
+                Exporter::sweep(&registry, &stats, clock.unix_nanos());
+            }),
+        );
+        Ok(())
+    }
+
+    async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
+        let ended = self.context.tasks.stop(deadline).await;
+        let (handover, id) = (&self.context.handover, &self.context.id);
+        let empty = Registry::new(self.config.rules());
+        let series = std::mem::replace(&mut *lock(&self.registry), empty);
+        handover.put(Kind::Exporter, id, SERIES, series);
+        if let Some(socket) = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            handover.put(Kind::Exporter, id, SOCKET, (self.config.transport.clone(), socket));
+        }
+        if ended { Ok(()) } else { Err(ComponentError::new("a scrape was still being sent at the deadline")) }
+    }
+}
+
+async fn sweep_regularly(stop: CancellationToken, sweep: impl Fn()) {
+    let mut ticks = interval(SWEEP_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        sweep();
+    }
+}
+
+#[async_trait]
+impl Consumer for Exporter {
+    async fn consume(&self, batch: Batch) -> Result<(), ConsumeError> {
+        let metrics = batch.metrics()?;
+        let now = self.context.clock.unix_nanos();
+        let mut tally = Tally::default();
+        let series = {
+            let mut registry = lock(&self.registry);
+            registry.ingest(&metrics, now, &mut tally);
+            registry.series()
+        };
+        self.stats.set_series(series);
+        self.stats.count_batch(&tally);
+        self.sent.add((batch.items() as u64).saturating_sub(tally.dropped_total()));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

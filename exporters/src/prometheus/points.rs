@@ -1,0 +1,216 @@
+//! OTLP metrics as points of a few shapes.
+
+use otelcol_pdata::model::attr;
+use otelcol_pdata::model::common::KeyValue;
+use otelcol_pdata::model::common::any_value::Value as AttributeValue;
+use otelcol_pdata::model::metrics::metric::Data;
+use otelcol_pdata::model::metrics::{
+    AggregationTemporality, DataPointFlags, Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint,
+    Metric, NumberDataPoint, SummaryDataPoint, exemplar, number_data_point,
+};
+use otelcol_prometheus_text::{Kind, NameKind, write_label};
+
+use super::family::StoredExemplar;
+use super::value::Sample;
+
+/// Exemplars kept of one point; a histogram shows one a bucket.
+const MAX_EXEMPLARS: usize = 64;
+
+/// What a metric is to Prometheus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct MetricShape {
+    pub(super) kind: Kind,
+    pub(super) name_kind: NameKind,
+    pub(super) delta: bool,
+}
+
+impl MetricShape {
+    /// `None` for sums and histograms whose temporality is not set, and for a metric without data.
+    pub(super) fn of(metric: &Metric) -> Option<Self> {
+        let (kind, name_kind, temporality) = match metric.data.as_ref()? {
+            Data::Gauge(_) if is_unknown(metric) => (Kind::Untyped, NameKind::Gauge, None),
+            Data::Gauge(_) => (Kind::Gauge, NameKind::Gauge, None),
+            Data::Sum(sum) if sum.is_monotonic => {
+                (Kind::Counter, NameKind::Counter, Some(sum.aggregation_temporality))
+            }
+            Data::Sum(sum) => (Kind::Gauge, NameKind::Other, Some(sum.aggregation_temporality)),
+            Data::Histogram(data) => (Kind::Histogram, NameKind::Other, Some(data.aggregation_temporality)),
+            Data::ExponentialHistogram(data) => {
+                (Kind::Histogram, NameKind::Other, Some(data.aggregation_temporality))
+            }
+            Data::Summary(_) => (Kind::Summary, NameKind::Other, None),
+        };
+        let delta = match temporality {
+            None => false,
+            Some(set) if set == AggregationTemporality::Cumulative as i32 => false,
+            Some(set) if set == AggregationTemporality::Delta as i32 => true,
+            Some(_) => return None,
+        };
+        Some(Self { kind, name_kind, delta })
+    }
+
+    /// The label that the writer itself adds to samples of this kind.
+    pub(super) fn reserved_label(self) -> &'static str {
+        match self.kind {
+            Kind::Histogram => "le",
+            Kind::Summary => "quantile",
+            Kind::Counter | Kind::Gauge | Kind::Untyped => "",
+        }
+    }
+
+    /// How many points a metric has.
+    pub(super) fn points(metric: &Metric) -> usize {
+        match &metric.data {
+            None => 0,
+            Some(Data::Gauge(data)) => data.data_points.len(),
+            Some(Data::Sum(data)) => data.data_points.len(),
+            Some(Data::Histogram(data)) => data.data_points.len(),
+            Some(Data::ExponentialHistogram(data)) => data.data_points.len(),
+            Some(Data::Summary(data)) => data.data_points.len(),
+        }
+    }
+}
+
+/// A gauge that came from Prometheus, where its type was not known.
+fn is_unknown(metric: &Metric) -> bool {
+    let original = attr(&metric.metadata, "prometheus.type").and_then(|value| value.value.as_ref());
+    matches!(original, Some(AttributeValue::StringValue(word)) if word == "unknown")
+}
+
+/// A point of any type.
+#[derive(Debug)]
+pub(super) struct PointIn<'a> {
+    pub(super) attributes: &'a [KeyValue],
+    /// `None`: the source says that there is no value any more.
+    pub(super) sample: Option<Sample<'a>>,
+    /// Nanoseconds since 1970, 0 if not set.
+    pub(super) time: u64,
+    pub(super) exemplars: Option<Box<[StoredExemplar]>>,
+}
+
+/// Calls `take` with each point of a metric; exemplars are read only if `exemplars` is set.
+pub(super) fn for_each_point(metric: &Metric, exemplars: bool, mut take: impl FnMut(PointIn<'_>)) {
+    match &metric.data {
+        None => {}
+        Some(Data::Gauge(data)) => {
+            for point in &data.data_points {
+                take(number(point, false));
+            }
+        }
+        Some(Data::Sum(data)) => {
+            for point in &data.data_points {
+                take(number(point, exemplars && data.is_monotonic));
+            }
+        }
+        Some(Data::Histogram(data)) => {
+            for point in &data.data_points {
+                take(histogram(point, exemplars));
+            }
+        }
+        Some(Data::ExponentialHistogram(data)) => {
+            for point in &data.data_points {
+                take(exponential(point));
+            }
+        }
+        Some(Data::Summary(data)) => {
+            let mut quantiles = Vec::new();
+            for point in &data.data_points {
+                take(summary(point, &mut quantiles));
+            }
+        }
+    }
+}
+
+fn recorded(flags: u32, sample: Sample<'_>) -> Option<Sample<'_>> {
+    (flags & DataPointFlags::NoRecordedValueMask as u32 == 0).then_some(sample)
+}
+
+fn number(point: &NumberDataPoint, exemplars: bool) -> PointIn<'_> {
+    let value = match point.value {
+        Some(number_data_point::Value::AsDouble(value)) => value,
+        Some(number_data_point::Value::AsInt(value)) => value as f64,
+        None => 0.0,
+    };
+    PointIn {
+        attributes: &point.attributes,
+        sample: recorded(point.flags, Sample::Number(value)),
+        time: point.time_unix_nano,
+        exemplars: if exemplars { stored_exemplars(&point.exemplars) } else { None },
+    }
+}
+
+fn histogram(point: &HistogramDataPoint, exemplars: bool) -> PointIn<'_> {
+    let sample = Sample::Histogram {
+        bounds: &point.explicit_bounds,
+        counts: &point.bucket_counts,
+        sum: point.sum.unwrap_or_default(),
+        count: point.count,
+    };
+    PointIn {
+        attributes: &point.attributes,
+        sample: recorded(point.flags, sample),
+        time: point.time_unix_nano,
+        exemplars: if exemplars { stored_exemplars(&point.exemplars) } else { None },
+    }
+}
+
+/// The text formats have no words for exponential buckets: sum and count are served, as otelcol does there.
+fn exponential(point: &ExponentialHistogramDataPoint) -> PointIn<'_> {
+    let sum = point.sum.unwrap_or_default();
+    let sample = Sample::Histogram { bounds: &[], counts: &[], sum, count: point.count };
+    PointIn {
+        attributes: &point.attributes,
+        sample: recorded(point.flags, sample),
+        time: point.time_unix_nano,
+        exemplars: None,
+    }
+}
+
+fn summary<'a>(point: &'a SummaryDataPoint, quantiles: &'a mut Vec<(f64, f64)>) -> PointIn<'a> {
+    quantiles.clear();
+    quantiles.extend(point.quantile_values.iter().map(|at| (at.quantile, at.value)));
+    let sample = Sample::Summary { quantiles, sum: point.sum, count: point.count };
+    PointIn {
+        attributes: &point.attributes,
+        sample: recorded(point.flags, sample),
+        time: point.time_unix_nano,
+        exemplars: None,
+    }
+}
+
+/// The newest exemplars that name a trace or span; OpenMetrics can show no others.
+fn stored_exemplars(exemplars: &[Exemplar]) -> Option<Box<[StoredExemplar]>> {
+    let stored: Box<[StoredExemplar]> = exemplars
+        .iter()
+        .filter(|exemplar| !(exemplar.trace_id.is_empty() && exemplar.span_id.is_empty()))
+        .rev()
+        .take(MAX_EXEMPLARS)
+        .map(stored_exemplar)
+        .collect();
+    (!stored.is_empty()).then_some(stored).map(|mut newest_first| {
+        newest_first.reverse();
+        newest_first
+    })
+}
+
+fn stored_exemplar(exemplar: &Exemplar) -> StoredExemplar {
+    let mut labels = Vec::new();
+    for (name, id) in [("span_id", &exemplar.span_id), ("trace_id", &exemplar.trace_id)] {
+        if !id.is_empty() {
+            write_label(&mut labels, name, &hex(id));
+        }
+    }
+    let value = match exemplar.value {
+        Some(exemplar::Value::AsDouble(value)) => value,
+        Some(exemplar::Value::AsInt(value)) => value as f64,
+        None => 0.0,
+    };
+    StoredExemplar { labels: labels.into(), value, time: exemplar.time_unix_nano }
+}
+
+fn hex(id: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    id.iter()
+        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)] as char, DIGITS[usize::from(byte & 15)] as char])
+        .collect()
+}
