@@ -76,3 +76,5 @@ fn expositions_are_as_reviewed() {
     }
     assert!(wrong.is_empty(), "{}\nset UPDATE_WANT to write want.txt, then review it", wrong.join("\n"));
 }
+
+mod behaviour;
