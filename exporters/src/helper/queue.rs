@@ -47,7 +47,7 @@ impl Claim {
     fn note(&self, result: Result<(), ConsumeError>) {
         let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         *outcome = Some(match (outcome.take(), result) {
-            (Some(Err(before)), Err(error)) => Err(before.join(error)),
+            (Some(Err(before)), Err(error)) => Err(before.join(&error)),
             (Some(Err(error)), Ok(())) | (_, Err(error)) => Err(error),
             (_, Ok(())) => Ok(()),
         });

@@ -78,7 +78,12 @@ impl Sender for Push {
                 Err(error) if error.is_permanent() && requests.len() > 1 => {
                     add(&mut sent, Sent { rejected: *records, message: error.to_string() });
                 }
-                Err(error) => failed = Some(failed.map_or(error.clone(), |before| before.join(error))),
+                Err(error) => {
+                    failed = Some(match failed {
+                        Some(before) => before.join(&error),
+                        None => error,
+                    });
+                }
             }
         }
         if let Some(error) = failed {
