@@ -27,6 +27,7 @@ struct Rules {
     client_address: bool,
     ip_only: bool,
     ignore_host: bool,
+    keep_gauges: bool,
     expiration: u64,
     names: Names,
     state_gauges: StateGauges,
@@ -91,6 +92,7 @@ impl Aggregator {
             client_address: config.client_address,
             ip_only: config.enable_ip_only_aggregation,
             ignore_host: config.ignore_host,
+            keep_gauges: config.keep_gauges,
             expiration: u64::try_from(config.gauge_expiration.get().as_nanos()).unwrap_or(u64::MAX),
             names: config.asterisk.names,
             state_gauges: config.asterisk.state_gauges,
@@ -341,7 +343,7 @@ impl Aggregator {
     /// Ends the interval: gives its points away, ends series without a line in it and gauges too old.
     pub(super) fn take(&mut self, now: u64) -> Interval {
         let mut points = Vec::with_capacity(self.table.len());
-        let (whole, expiration) = (self.rules.whole, self.rules.expiration);
+        let Rules { whole, keep_gauges, expiration, .. } = self.rules;
         let mut gauges_changed = false;
         self.table.retain(|series| {
             let touched = std::mem::take(&mut series.touched);
@@ -367,8 +369,9 @@ impl Aggregator {
                 Value::Set(members) => Taken::Set(std::mem::take(members)),
                 Value::Observed(observed) => Taken::Observed(observed.take()),
             };
+            let keep = keep_gauges || !matches!(taken, Taken::Gauge(_));
             points.push((Arc::clone(&series.identity), taken));
-            true
+            keep
         });
         self.gauges_changed |= gauges_changed;
         self.samples = 0;

@@ -46,12 +46,7 @@ impl Bench {
     }
 
     fn style(&self) -> Style {
-        Style {
-            monotonic: self.config.is_monotonic_counter,
-            whole: self.config.counter_type != "float",
-            client_address: self.config.client_address,
-            version: "1.2.3",
-        }
+        Style::new(&self.config, &self.context)
     }
 
     /// Ends an interval; its metrics by name.
@@ -160,6 +155,16 @@ fn gauges_are_sent_at_each_flush_with_its_time() {
         assert_eq!(value(&gauge.data_points[0]), 47.0);
         assert_eq!(gauge.data_points[0].time_unix_nano, START + flush * 10 * SECOND);
     }
+}
+
+#[test]
+fn gauges_can_be_forgotten_as_otelcol_does() {
+    let mut bench = Bench::new(Config { keep_gauges: false, ..guide() });
+    bench.send("calls:+1|g\ncalls:+1|g\ncalls:+1|g");
+    expect(&bench.numbers(), &[("calls", 3.0)]);
+    bench.send("calls:-1|g");
+    expect(&bench.numbers(), &[("calls", -1.0)]);
+    expect(&bench.numbers(), &[]);
 }
 
 #[test]

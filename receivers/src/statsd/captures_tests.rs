@@ -117,7 +117,7 @@ fn replay(name: &str, gz: &[u8]) {
     let config = Config { timer_histogram_mapping: vec![mapping], ..Config::default() };
     let context = Context::detached(Kind::Receiver, "statsd");
     let mut aggregator = Aggregator::new(&config, Report::new(&context), 0);
-    let style = Style { monotonic: true, whole: true, client_address: false, version: "" };
+    let style = Style::new(&config, &context);
 
     let mut seen = Seen::default();
     let runs = expected.intervals.len();

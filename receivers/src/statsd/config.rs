@@ -40,7 +40,9 @@ pub struct Config {
     pub timer_histogram_mapping: Vec<Mapping>,
     /// Puts the client's address on the resource.
     pub client_address: bool,
-    /// For how long a gauge is sent after its last update; 0 is for ever.
+    /// Whether a gauge lives on between intervals.
+    pub keep_gauges: bool,
+    /// For how long a kept gauge is sent after its last update; 0 is for ever.
     pub gauge_expiration: GoDuration,
     /// Storage extension that keeps gauges over a restart.
     pub storage: Option<String>,
@@ -175,6 +177,7 @@ impl Default for Config {
             counter_type: "int".to_owned(),
             timer_histogram_mapping: ["timer", "histogram", "distribution"].map(gauge).to_vec(),
             client_address: false,
+            keep_gauges: true,
             gauge_expiration: GoDuration::from_secs(7 * 24 * 3600),
             storage: None,
             asterisk: AsteriskConfig::default(),

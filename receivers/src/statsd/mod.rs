@@ -30,8 +30,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use otelcol_pdata::Signal;
+use otelcol_pdata::model::metrics::ResourceMetrics;
 use otelcol_pipeline::{
-    Component, ComponentError, ComponentId, Context, Host, Output, Outputs, ReceiverFactory,
+    Component, ComponentError, ComponentId, Context, Host, Kind, Output, Outputs, ReceiverFactory,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +49,19 @@ pub fn factory() -> ReceiverFactory {
     ReceiverFactory::receiver::<Config>("statsd", &[Signal::Metrics], |context, config, outputs| {
         Ok(Arc::new(Statsd::new(context, config, &outputs)?) as Arc<dyn Component>)
     })
+}
+
+/// What the receiver sends for datagrams of one client that all come in one interval, for benchmarks, fuzzing and trying
+/// settings out. Lines that are wrong are left out.
+#[must_use]
+pub fn aggregate(config: &Config, datagrams: &[&[u8]]) -> Vec<ResourceMetrics> {
+    let context = Context::detached(Kind::Receiver, "statsd");
+    let mut aggregator = Aggregator::new(config, Report::new(&context), context.clock.unix_nanos());
+    for datagram in datagrams {
+        aggregator.lines(datagram, None, context.clock.unix_nanos());
+    }
+    let interval = aggregator.take(context.clock.unix_nanos());
+    otlp::resource_metrics(&interval, otlp::Style::new(config, &context))
 }
 
 /// What an instance leaves on the shelf for the one that a reload puts in its place.
@@ -147,12 +161,7 @@ impl Component for Statsd {
         }
 
         let tasks = &self.context.tasks;
-        let style = otlp::Style {
-            monotonic: self.config.is_monotonic_counter,
-            whole: self.config.counter_type != "float",
-            client_address: self.config.client_address,
-            version: self.context.build.version,
-        };
+        let style = otlp::Style::new(&self.config, &self.context);
         let shared = Arc::new(Shared {
             context: self.context.clone(),
             report,

@@ -18,7 +18,10 @@ use otelcol_pdata::model::metrics::{
 use otelcol_pdata::model::resource::Resource;
 use otelcol_pdata::model::{int, string};
 
+use otelcol_pipeline::Context;
+
 use super::aggregator::{Interval, Taken};
+use super::config::Config;
 use super::exponential::{Buckets, Exponential};
 use super::observe::{Counts, Histogram as Gathered, Observed, quantiles};
 use super::series::{Class, Client, Identity};
@@ -39,6 +42,18 @@ pub(super) struct Style {
     pub(super) client_address: bool,
     /// Version of the scope.
     pub(super) version: &'static str,
+}
+
+impl Style {
+    /// As the settings say.
+    pub(super) fn new(config: &Config, context: &Context) -> Self {
+        Self {
+            monotonic: config.is_monotonic_counter,
+            whole: config.counter_type != "float",
+            client_address: config.client_address,
+            version: context.build.version,
+        }
+    }
 }
 
 /// The points of `interval`, one `ResourceMetrics` for each client that shows.

@@ -12,7 +12,7 @@ use otelcol_pdata::Batch;
 use otelcol_pdata::model::metrics::metric::Data;
 use otelcol_pdata::model::metrics::number_data_point::Value::{AsDouble, AsInt};
 use otelcol_pipeline::storage::{Storage, StorageClient, StorageError, StorageOp};
-use otelcol_pipeline::{Clock, ConsumeError, Consumer, Kind, Shared as Collector};
+use otelcol_pipeline::{Clock, ConsumeError, Consumer, Shared as Collector};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
