@@ -2,6 +2,8 @@
 
 #[cfg(feature = "hostmetrics")]
 pub mod hostmetrics;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 #[cfg(feature = "statsd")]
 pub mod statsd;
 
@@ -12,6 +14,8 @@ pub fn factories() -> Vec<ReceiverFactory> {
     vec![
         #[cfg(feature = "hostmetrics")]
         hostmetrics::factory(),
+        #[cfg(feature = "otlp")]
+        otlp::factory(),
         #[cfg(feature = "statsd")]
         statsd::factory(),
     ]
