@@ -147,6 +147,17 @@ impl Writer {
         self.out.is_empty()
     }
 
+    /// What is written so far.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// Forgets what is written so far; the buffer stays.
+    pub fn clear(&mut self) {
+        self.out.clear();
+    }
+
     /// Takes what is written so far; writing goes on with a buffer of the same capacity.
     pub fn take(&mut self) -> Vec<u8> {
         let capacity = self.out.capacity();

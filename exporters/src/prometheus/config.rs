@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::labels::LabelRules;
 use super::registry::Rules;
 use super::selection::Selection;
+use crate::helper::QueueConfig;
 
 /// Settings of the prometheus exporter: otelcol's keys, and `repeat_namespace` and `max_series`.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,6 +49,9 @@ pub struct Config {
     /// Whether a connection may carry more than one request.
     pub keep_alives_enabled: bool,
 
+    /// Accepted for otelcol's files; without effect: points are taken into memory at once, there is nothing to wait for.
+    #[serde(deserialize_with = "present")]
+    pub sending_queue: Option<QueueConfig>,
     /// Put before each name that does not begin with it.
     pub namespace: String,
     /// Put the namespace also before names that begin with it already, as otelcol does.
@@ -106,6 +110,7 @@ impl Default for Config {
             keepalive: http.keepalive,
             idle_timeout: http.idle_timeout,
             keep_alives_enabled: http.keep_alives_enabled,
+            sending_queue: None,
             namespace: String::new(),
             repeat_namespace: false,
             const_labels: BTreeMap::new(),

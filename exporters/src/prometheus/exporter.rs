@@ -6,7 +6,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use otelcol_net::{Listener, serve_http};
 use otelcol_pdata::{Batch, Signal};
-use otelcol_pipeline::telemetry::Counter;
 use otelcol_pipeline::{
     Component, ComponentError, ConsumeError, Consumer, ConsumerComponent, Context, Host, Kind,
 };
@@ -31,7 +30,6 @@ struct Exporter {
     config: Config,
     registry: Arc<Mutex<Registry>>,
     stats: Arc<Stats>,
-    sent: Counter,
     socket: Mutex<Option<Listener>>,
 }
 
@@ -46,15 +44,9 @@ pub(super) fn create(
 }
 
 fn make(context: Context, config: Config) -> Arc<Exporter> {
-    let sent = context.telemetry.counter(
-        "otelcol_exporter_sent_metric_points",
-        "Number of items successfully sent to destination.",
-        &[("exporter", &context.id.to_string())],
-    );
     Arc::new(Exporter {
         registry: Arc::new(Mutex::new(Registry::new(config.rules()))),
         stats: Arc::new(Stats::new(&context)),
-        sent,
         socket: Mutex::default(),
         context,
         config,
@@ -91,6 +83,9 @@ fn lock(registry: &Mutex<Registry>) -> MutexGuard<'_, Registry> {
 #[async_trait]
 impl Component for Exporter {
     async fn start(&self, _: &Host) -> Result<(), ComponentError> {
+        if self.config.sending_queue.is_some() {
+            self.stats.log_idle_queue();
+        }
         let listener = self.listen()?;
         let kept = listener.try_clone().map_err(ComponentError::from_display)?;
         *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
@@ -147,7 +142,7 @@ async fn sweep_regularly(stop: CancellationToken, sweep: impl Fn()) {
 #[async_trait]
 impl Consumer for Exporter {
     async fn consume(&self, batch: Batch) -> Result<(), ConsumeError> {
-        let metrics = batch.metrics()?;
+        let metrics = batch.metrics().inspect_err(|_| self.stats.count_refused_batch(batch.items()))?;
         let now = self.context.clock.unix_nanos();
         let mut tally = Tally::default();
         let series = {
@@ -156,8 +151,7 @@ impl Consumer for Exporter {
             registry.series()
         };
         self.stats.set_series(series);
-        self.stats.count_batch(&tally);
-        self.sent.add((batch.items() as u64).saturating_sub(tally.dropped_total()));
+        self.stats.count_batch(batch.items(), &tally);
         Ok(())
     }
 }

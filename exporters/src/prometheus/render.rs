@@ -63,6 +63,16 @@ impl Scrape {
         self.writer.take()
     }
 
+    /// What is written so far.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.writer.as_bytes()
+    }
+
+    /// Forgets what is written so far; the buffer stays.
+    pub(super) fn clear(&mut self) {
+        self.writer.clear();
+    }
+
     /// Ends the exposition.
     pub(super) fn finish(self) -> Vec<u8> {
         self.writer.finish()

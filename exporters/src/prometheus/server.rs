@@ -87,11 +87,10 @@ impl MetricsService {
             if more.is_continue() {
                 break;
             }
-            body.push(scrape.take());
+            body.push(&mut scrape);
             tokio::task::yield_now().await;
         }
-        body.push(scrape.finish());
-        body.finish()
+        body.finish(scrape.finish())
     }
 }
 
@@ -117,21 +116,26 @@ impl Body {
         Self { pieces: Vec::new(), gzip }
     }
 
-    fn push(&mut self, piece: Vec<u8>) {
+    /// Takes what is written so far; compressed, the scrape's buffer is used again.
+    fn push(&mut self, scrape: &mut Scrape) {
         let Some(encoder) = &mut self.gzip else {
-            self.pieces.push(piece.into());
+            self.pieces.push(scrape.take().into());
             return;
         };
         // Writing into memory does not fail.
-        _ = encoder.write_all(&piece);
+        _ = encoder.write_all(scrape.as_bytes());
+        scrape.clear();
         if encoder.get_ref().len() >= PIECE {
             self.pieces.push(std::mem::take(encoder.get_mut()).into());
         }
     }
 
-    fn finish(mut self) -> Vec<Bytes> {
-        let end = self.gzip.map(GzEncoder::finish);
-        self.pieces.extend(end.and_then(Result::ok).map(Bytes::from));
+    fn finish(mut self, end: Vec<u8>) -> Vec<Bytes> {
+        let end = match self.gzip {
+            None => Ok(end),
+            Some(mut encoder) => encoder.write_all(&end).and_then(|()| encoder.finish()),
+        };
+        self.pieces.extend(end.map(Bytes::from));
         self.pieces
     }
 }

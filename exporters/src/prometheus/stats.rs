@@ -11,6 +11,8 @@ use super::reason::{Conflict, Dropped, Tally};
 #[derive(Debug)]
 pub(super) struct Stats {
     exporter: String,
+    sent: Counter,
+    send_failed: Counter,
     series: Gauge,
     dropped: [Noted; Dropped::ALL.len()],
     conflicts: [Noted; Conflict::ALL.len()],
@@ -56,12 +58,25 @@ impl Stats {
             "Number of series that the exporter keeps.",
             &labels,
         );
-        let rejected = context.telemetry.counter(
-            "otelcol_exporter_prometheus_rejected_requests",
-            "Number of HTTP requests that were refused or cut.",
-            &labels,
-        );
-        Self { exporter, series, dropped, conflicts, rejected }
+        let one = |name, help| context.telemetry.counter(name, help, &labels);
+        Self {
+            sent: one(
+                "otelcol_exporter_sent_metric_points",
+                "Number of items successfully sent to destination.",
+            ),
+            send_failed: one(
+                "otelcol_exporter_send_failed_metric_points",
+                "Number of items in failed attempts to send to destination.",
+            ),
+            rejected: one(
+                "otelcol_exporter_prometheus_rejected_requests",
+                "Number of HTTP requests that were refused or cut.",
+            ),
+            series,
+            dropped,
+            conflicts,
+            exporter,
+        }
     }
 
     pub(super) fn set_series(&self, series: usize) {
@@ -72,7 +87,15 @@ impl Stats {
         self.rejected.inc();
     }
 
-    pub(super) fn count_batch(&self, tally: &Tally) {
+    /// A batch that could not be read.
+    pub(super) fn count_refused_batch(&self, points: usize) {
+        self.send_failed.add(points as u64);
+    }
+
+    pub(super) fn count_batch(&self, points: usize, tally: &Tally) {
+        let failed = tally.dropped_total().min(points as u64);
+        self.sent.add(points as u64 - failed);
+        self.send_failed.add(failed);
         for reason in Dropped::ALL {
             self.dropped[reason as usize].count.add(tally.dropped(reason));
         }
@@ -89,6 +112,13 @@ impl Stats {
                 self.log_conflict(*reason, metric);
             }
         }
+    }
+
+    pub(super) fn log_idle_queue(&self) {
+        tracing::info!(
+            component = %self.exporter,
+            "sending_queue has no effect here: points are taken into memory at once"
+        );
     }
 
     fn log_dropped(&self, reason: Dropped, metric: &str) {

@@ -190,6 +190,11 @@ async fn what_is_dropped_is_counted() {
     let sent =
         bench.shared.telemetry.value("otelcol_exporter_sent_metric_points", &[("exporter", "prometheus")]);
     assert_eq!(sent, Some(2.0));
+    let failed = bench
+        .shared
+        .telemetry
+        .value("otelcol_exporter_send_failed_metric_points", &[("exporter", "prometheus")]);
+    assert_eq!(failed, Some(5.0));
     running.stop().await;
 }
 
@@ -212,6 +217,10 @@ fn wrong_settings_are_named() {
         config.validate().into_iter().map(|issue| (issue.key, issue.message)).collect()
     };
     assert_eq!(issues("endpoint: localhost:1"), []);
+    assert_eq!(
+        issues("{endpoint: localhost:1, tls: , sending_queue: {queue_size: 5}, keepalive: {enabled: false}}"),
+        []
+    );
     let all = issues(
         "{resource_constant_labels: {enabled: true}, translation_strategy: Nope, const_labels: {\"__x__\": y}, max_series: 0}",
     );
