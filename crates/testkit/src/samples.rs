@@ -8,7 +8,8 @@ use otelcol_pdata::model::metrics::metric::Data;
 use otelcol_pdata::model::metrics::number_data_point::Value as Number;
 use otelcol_pdata::model::metrics::{Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics};
 use otelcol_pdata::model::resource::Resource;
-use otelcol_pdata::model::trace::{ResourceSpans, ScopeSpans, Span};
+use otelcol_pdata::model::trace::status::StatusCode;
+use otelcol_pdata::model::trace::{ResourceSpans, ScopeSpans, Span, Status};
 use otelcol_pdata::model::{int, string};
 
 /// The time of the first item: 2025-01-01T00:00:00Z in nanoseconds since 1970.
@@ -35,6 +36,7 @@ pub fn spans(n: usize) -> Batch {
         start_time_unix_nano: time(i),
         end_time_unix_nano: time(i + 1),
         attributes: vec![int("n", number(i))],
+        status: Some(Status { code: StatusCode::Ok.into(), ..Status::default() }),
         ..Span::default()
     };
     let spans = (0..n).map(span).collect();
