@@ -1,5 +1,6 @@
 //! What the tests of several modules share: servers on port 0, an echo service, certificates.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,9 +10,11 @@ use http::StatusCode;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{GrpcServerConfig, HttpServerConfig};
+use otelcol_confmap::Resolver;
+
+use crate::config::{GrpcServerConfig, Headers, HttpServerConfig};
 use crate::{
-    Admission, Event, HttpRequest, HttpResponse, HttpService, Listener, Peer, Status, UnaryService,
+    Admission, Event, HttpRequest, HttpResponse, HttpService, Listener, Peer, Permit, Status, UnaryService,
     serve_grpc, serve_http,
 };
 
@@ -142,4 +145,52 @@ pub(crate) fn http_admitted(
     let server = serve_http(listener, config, Arc::clone(service) as _, admission, stop.clone()).unwrap();
     let task = tokio::runtime::Handle::current().spawn(server);
     Running { address, stop, task }
+}
+
+/// Admits up to a number of bytes.
+pub(crate) struct Budget {
+    limit: usize,
+    pub(crate) used: Arc<AtomicUsize>,
+    /// All that was ever asked for.
+    pub(crate) asked: AtomicUsize,
+}
+
+impl Budget {
+    pub(crate) fn new(limit: usize) -> Self {
+        Budget { limit, used: Arc::default(), asked: AtomicUsize::new(0) }
+    }
+}
+
+struct Held(Arc<AtomicUsize>, usize);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::SeqCst);
+    }
+}
+
+impl Admission for Budget {
+    fn admit(&self, bytes: usize) -> Result<Permit, Status> {
+        self.asked.fetch_add(bytes, Ordering::SeqCst);
+        let used = self.used.fetch_add(bytes, Ordering::SeqCst) + bytes;
+        let held = Held(Arc::clone(&self.used), bytes);
+        if used > self.limit {
+            let status = Status::unavailable(format!("no memory for {bytes} bytes"));
+            return Err(status.retry_after(Duration::from_secs(1)));
+        }
+        Ok(Box::new(held))
+    }
+}
+
+/// A section of a configuration file.
+pub(crate) fn section<T: serde::de::DeserializeOwned>(yaml: &str) -> Result<T, String> {
+    let resolved = Resolver::new(vec![format!("yaml:{yaml}")], Vec::new()).resolve().unwrap();
+    resolved
+        .root
+        .decode("x")
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+pub(crate) fn headers(yaml: &str) -> Headers {
+    section(yaml).unwrap()
 }
