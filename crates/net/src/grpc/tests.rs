@@ -160,9 +160,8 @@ async fn many_calls_share_one_connection() {
     };
     let (replies, ()) = tokio::join!(all, release);
     assert!(replies.iter().all(|r| r.as_ref().is_ok_and(|r| r == "x")));
-    let seen = service.seen.lock().unwrap();
-    assert!(seen.iter().all(|peer| peer.address == seen[0].address), "one connection");
-    drop(seen);
+    let callers: Vec<_> = service.seen.lock().unwrap().iter().map(|peer| peer.address).collect();
+    assert!(callers.iter().all(|address| *address == callers[0]), "one connection");
     server.stop().await;
 }
 
@@ -420,7 +419,7 @@ async fn a_client_that_takes_its_calls_back_too_fast_is_cut() {
             stream.send_reset(h2::Reason::CANCEL);
             drop(response);
             sent.fetch_add(1, Ordering::Relaxed);
-            if sent.load(Ordering::Relaxed) % 100 == 0 {
+            if sent.load(Ordering::Relaxed).is_multiple_of(100) {
                 // Lets the connection write: with one thread, nothing else would.
                 tokio::task::yield_now().await;
             }

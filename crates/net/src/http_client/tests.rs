@@ -1,1 +1,74 @@
+use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::sync::Semaphore;
+
+use crate::config::{HttpClientConfig, HttpServerConfig};
+use crate::testing::{self, Echo, PATIENCE, section};
+use crate::{ClientError, HttpClient, Listener};
+
+#[tokio::test]
+async fn a_dead_server_is_named_with_the_reason() {
+    let address = Listener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let client = HttpClient::new(&HttpClientConfig::default()).unwrap();
+    let url = format!("http://{address}/v1/traces");
+    let error = client.post(&url, HeaderMap::new(), vec![], "text/plain", PATIENCE).await.unwrap_err();
+    assert!(matches!(error, ClientError::Connect(_)), "{error:?}");
+    assert_eq!(error.to_string(), format!("POST {url:?}: dial tcp {address}: connect: connection refused"));
+}
+
+#[tokio::test]
+async fn urls_and_settings_that_can_not_work_are_refused() {
+    let client = HttpClient::new(&HttpClientConfig::default()).unwrap();
+    let refused = client.get("ftp://x/", PATIENCE, 10).await.unwrap_err();
+    assert_eq!(refused.to_string(), "invalid URL \"ftp://x/\": expected http:// or https://");
+    let config = section("compression: snappy\ncompression_params: {level: 3}").unwrap();
+    let refused = HttpClient::new(&config).err().unwrap();
+    assert_eq!(refused.to_string(), "unsupported parameters {Level:3} for compression type \"snappy\"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_reply_in_time_is_a_timeout() {
+    let service = Arc::new(Echo { gate: Some(Arc::new(Semaphore::new(0))), ..Echo::default() });
+    let server = testing::http(&section("write_timeout: 0s").unwrap(), &service);
+    let client = HttpClient::new(&section("timeout: 2s").unwrap()).unwrap();
+    let error = client.get(&server.url("/x"), Duration::ZERO, 10).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("GET {:?}: no reply within 2s", server.url("/x")));
+}
+
+#[tokio::test]
+async fn a_long_reply_is_cut_and_says_so() {
+    let server = testing::http(&HttpServerConfig::default(), &Arc::new(Echo::default()));
+    let client = HttpClient::new(&HttpClientConfig::default()).unwrap();
+    let body = vec![Bytes::from(vec![b'x'; 70_000])];
+    let reply = client.post(&server.url("/x"), HeaderMap::new(), body, "text/plain", PATIENCE).await.unwrap();
+    assert_eq!((reply.body.len(), reply.truncated), (65_536, true));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn configured_headers_win_and_no_more_requests_than_allowed_are_in_flight() {
+    let gate = Arc::new(Semaphore::new(0));
+    let service = Arc::new(Echo { gate: Some(Arc::clone(&gate)), ..Echo::default() });
+    let server = testing::http(&HttpServerConfig::default(), &service);
+    let client = HttpClient::new(&section("max_conns_per_host: 2").unwrap()).unwrap();
+    let url = server.url("/x");
+    let three = futures_util::future::join_all((0..3).map(|_| client.get(&url, PATIENCE, 10)));
+    let watch = async {
+        while service.seen.lock().unwrap().len() < 2 {
+            service.entered.notified().await;
+        }
+        let seen = service.seen.lock().unwrap().len();
+        gate.add_permits(3);
+        seen
+    };
+    let (replies, seen) = tokio::join!(three, watch);
+    assert!(replies.iter().all(Result::is_ok));
+    assert_eq!((seen, service.seen.lock().unwrap().len()), (2, 3));
+    let addresses: std::collections::HashSet<_> =
+        service.seen.lock().unwrap().iter().map(|peer| peer.address).collect();
+    assert_eq!(addresses.len(), 2, "the third request took a connection that was there");
+    server.stop().await;
+}

@@ -1,1 +1,237 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use http::HeaderMap;
+use otelcol_confmap::GoDuration;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+use super::{ClientTlsState, ServerTlsState};
+use crate::config::{
+    ClientTls, GrpcClientConfig, GrpcServerConfig, HttpClientConfig, HttpServerConfig, ServerTls,
+};
+use crate::testing::{self, ECHO, Echo, PATIENCE, Running};
+use crate::{Code, Event, GrpcClient, HttpClient, Status};
+
+/// A CA with its certificate as a file, and what it signs.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    dir: PathBuf,
+    file: String,
+}
+
+impl Authority {
+    fn new(dir: &Path, name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let file = dir.join(format!("{name}.pem"));
+        std::fs::write(&file, certificate.pem()).unwrap();
+        Authority { issuer: Issuer::new(params, key), dir: dir.to_owned(), file: text(&file) }
+    }
+
+    /// Writes certificate and key for `host`, over what is there.
+    fn sign(&self, name: &str, host: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate =
+            CertificateParams::new(vec![host.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let (cert_file, key_file) =
+            (self.dir.join(format!("{name}.crt")), self.dir.join(format!("{name}.key")));
+        std::fs::write(&cert_file, certificate.pem()).unwrap();
+        std::fs::write(&key_file, key.serialize_pem()).unwrap();
+        (text(&cert_file), text(&key_file))
+    }
+
+    fn server(&self, host: &str) -> ServerTls {
+        let (cert_file, key_file) = self.sign("server", host);
+        ServerTls { cert_file, key_file, ..ServerTls::default() }
+    }
+
+    fn trusted(&self) -> ClientTls {
+        ClientTls { ca_file: self.file.clone(), ..ClientTls::default() }
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+fn start(tls: ServerTls, service: &Arc<Echo>) -> Running {
+    testing::grpc(&GrpcServerConfig { tls: Some(tls), ..GrpcServerConfig::default() }, service)
+}
+
+/// A call over a new connection, to the server by its name.
+async fn call(server: &Running, tls: ClientTls) -> Result<Bytes, Status> {
+    let endpoint = server.address.replace("127.0.0.1", "localhost");
+    let client = GrpcClient::new(&GrpcClientConfig { endpoint, tls, ..GrpcClientConfig::default() }).unwrap();
+    client.call(ECHO, vec![Bytes::from_static(b"x")], PATIENCE).await
+}
+
+async fn refused(server: &Running, tls: ClientTls) -> String {
+    let status = call(server, tls).await.unwrap_err();
+    assert_eq!(status.code, Code::Unavailable, "{status}");
+    status.message
+}
+
+#[tokio::test]
+async fn the_servers_certificate_is_verified() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ours, other) = (Authority::new(dir.path(), "ours"), Authority::new(dir.path(), "other"));
+    let service = Arc::new(Echo::default());
+    let server = start(ours.server("localhost"), &service);
+    assert_eq!(call(&server, ours.trusted()).await.unwrap(), "x");
+    assert!(service.seen.lock().unwrap()[0].tls);
+    let unknown = refused(&server, other.trusted()).await;
+    assert!(unknown.contains("invalid peer certificate: unknownissuer"), "{unknown}");
+    let ClientTls { ca_file, .. } = other.trusted();
+    let any = ClientTls { ca_file, insecure_skip_verify: true, ..ClientTls::default() };
+    assert_eq!(call(&server, any).await.unwrap(), "x");
+    let as_text =
+        ClientTls { ca_pem: std::fs::read_to_string(&ours.file).unwrap().into(), ..ClientTls::default() };
+    assert_eq!(call(&server, ClientTls { insecure: true, ..as_text }).await.unwrap(), "x", "a CA means TLS");
+    assert_eq!(
+        service.reasons(),
+        ["tls_failed"],
+        "the server saw the alert of the client that did not trust it"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_servers_name_is_verified_and_can_be_overridden() {
+    let dir = tempfile::tempdir().unwrap();
+    let ours = Authority::new(dir.path(), "ours");
+    let server = start(ours.server("tempo.internal"), &Arc::new(Echo::default()));
+    let wrong = refused(&server, ours.trusted()).await;
+    assert!(wrong.contains("certificate not valid for name \"localhost\""), "{wrong}");
+    let named = ClientTls { server_name_override: "tempo.internal".to_owned(), ..ours.trusted() };
+    assert_eq!(call(&server, named).await.unwrap(), "x");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_without_the_right_certificate_is_refused_where_one_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ours, other) = (Authority::new(dir.path(), "ours"), Authority::new(dir.path(), "other"));
+    let service = Arc::new(Echo::default());
+    let server = start(ServerTls { client_ca_file: ours.file.clone(), ..ours.server("localhost") }, &service);
+    let with = |authority: &Authority, name: &str| {
+        let (cert_file, key_file) = authority.sign(name, "client");
+        ClientTls { cert_file, key_file, ..ours.trusted() }
+    };
+    assert_eq!(call(&server, with(&ours, "mine")).await.unwrap(), "x");
+    assert_eq!(call(&server, ours.trusted()).await.unwrap_err().code, Code::Unavailable);
+    assert_eq!(call(&server, with(&other, "foreign")).await.unwrap_err().code, Code::Unavailable);
+    let events = service.events.lock().unwrap().clone();
+    let none = Event::TlsFailed("peer sent no certificates".to_owned());
+    assert_eq!(events[0], none);
+    assert!(
+        matches!(&events[1], Event::TlsFailed(why) if why.starts_with("invalid peer certificate")),
+        "{events:?}"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn versions_outside_the_range_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let ours = Authority::new(dir.path(), "ours");
+    let service = Arc::new(Echo::default());
+    let server = start(ServerTls { min_version: "1.3".to_owned(), ..ours.server("localhost") }, &service);
+    let old = ClientTls { max_version: "1.2".to_owned(), ..ours.trusted() };
+    assert_eq!(call(&server, old).await.unwrap_err().code, Code::Unavailable);
+    assert_eq!(call(&server, ours.trusted()).await.unwrap(), "x");
+    assert_eq!(service.reasons(), ["tls_failed"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_counts_without_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (Authority::new(dir.path(), "old"), Authority::new(dir.path(), "new"));
+    let tls =
+        ServerTls { reload_interval: GoDuration::from(Duration::from_nanos(1)), ..old.server("localhost") };
+    let server = start(tls, &Arc::new(Echo::default()));
+    assert_eq!(call(&server, old.trusted()).await.unwrap(), "x");
+    new.sign("server", "localhost");
+    assert_eq!(call(&server, new.trusted()).await.unwrap(), "x");
+    assert!(refused(&server, old.trusted()).await.contains("unknownissuer"));
+    std::fs::write(dir.path().join("server.key"), "half written").unwrap();
+    assert_eq!(call(&server, new.trusted()).await.unwrap(), "x", "what can not be used changes nothing");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn without_an_interval_nothing_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (Authority::new(dir.path(), "old"), Authority::new(dir.path(), "new"));
+    let server = start(old.server("localhost"), &Arc::new(Echo::default()));
+    new.sign("server", "localhost");
+    assert_eq!(call(&server, old.trusted()).await.unwrap(), "x");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn http_has_the_same_tls_with_http2_and_http1() {
+    let dir = tempfile::tempdir().unwrap();
+    let ours = Authority::new(dir.path(), "ours");
+    let config = HttpServerConfig { tls: Some(ours.server("localhost")), ..HttpServerConfig::default() };
+    let server = testing::http(&config, &Arc::new(Echo::default()));
+    let url = format!("https://{}/x", server.address.replace("127.0.0.1", "localhost"));
+    for force_attempt_http2 in [true, false] {
+        let config =
+            HttpClientConfig { tls: ours.trusted(), force_attempt_http2, ..HttpClientConfig::default() };
+        let client = HttpClient::new(&config).unwrap();
+        let body = vec![Bytes::from(vec![7; 60_000])];
+        let reply = client.post(&url, HeaderMap::new(), body.clone(), "text/plain", PATIENCE).await.unwrap();
+        assert_eq!(reply.body, body[0], "h2: {force_attempt_http2}");
+    }
+    let other = Authority::new(dir.path(), "other");
+    let client =
+        HttpClient::new(&HttpClientConfig { tls: other.trusted(), ..HttpClientConfig::default() }).unwrap();
+    let error = client.get(&url, PATIENCE, 10).await.unwrap_err().to_string();
+    assert!(error.contains("invalid peer certificate: unknownissuer"), "{error}");
+    server.stop().await;
+}
+
+#[test]
+fn sections_that_can_not_work_say_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let ours = Authority::new(dir.path(), "ours");
+    let server = |tls: ServerTls| ServerTlsState::new(&tls, &[]).err().unwrap().to_string();
+    let client = |tls: ClientTls| ClientTlsState::new(&tls, &[]).err().unwrap().to_string();
+    let good = ours.server("localhost");
+    assert_eq!(
+        server(ServerTls::default()),
+        "TLS configuration must include both certificate and key for server connections"
+    );
+    assert_eq!(
+        server(ServerTls { key_file: String::new(), ..good.clone() }),
+        "TLS configuration must include both certificate and key (CertFile/CertPem and KeyFile/KeyPem)"
+    );
+    assert_eq!(
+        server(ServerTls { cert_pem: "x".into(), ..good.clone() }),
+        "provide either certificate file or PEM, but not both"
+    );
+    assert_eq!(
+        server(ServerTls { cert_file: "/nonexistent.crt".to_owned(), ..good.clone() }),
+        "failed to load certificate /nonexistent.crt: no such file or directory"
+    );
+    assert_eq!(
+        server(ServerTls { min_version: "1.3".to_owned(), max_version: "1.2".to_owned(), ..good.clone() }),
+        "invalid TLS configuration: min_version cannot be greater than max_version"
+    );
+    assert_eq!(
+        client(ClientTls { min_version: "2".to_owned(), ..ClientTls::default() }),
+        "invalid TLS min_version: unsupported TLS version: \"2\""
+    );
+    let empty = dir.path().join("empty.pem");
+    std::fs::write(&empty, "").unwrap();
+    assert_eq!(
+        client(ClientTls { ca_file: text(&empty), ..ClientTls::default() }),
+        format!("failed to parse CA {}: no certificate in it", empty.display())
+    );
+}
