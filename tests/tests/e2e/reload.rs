@@ -80,7 +80,7 @@ async fn kept_gauges_survive_a_reload_of_their_receiver() {
     };
     let mut running = Running::start(&config("50ms", "a")).await.unwrap();
     let asterisk = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let mut send = |line: &str| asterisk.send_to(line.as_bytes(), ("127.0.0.1", statsd)).unwrap();
+    let send = |line: &str| asterisk.send_to(line.as_bytes(), ("127.0.0.1", statsd)).unwrap();
     let metrics = format!("http://127.0.0.1:{scrape}/metrics");
     send("calls:+1|g");
     send("calls:+1|g");
