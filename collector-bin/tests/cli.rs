@@ -1,5 +1,7 @@
 //! The program from outside: flags, exit codes, signals.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 

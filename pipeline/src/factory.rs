@@ -174,12 +174,20 @@ impl ExtensionFactory {
 }
 
 fn read_config<C: ComponentConfig>(node: &Node, path: &str) -> Result<C, Vec<ConfigError>> {
-    let config: C = node.decode(path)?;
-    let issues = config.validate();
-    if issues.is_empty() {
-        return Ok(config);
+    let (config, mut errors) = node.decode_partly::<C>(path);
+    let Some(config) = config else { return Err(errors) };
+    let unreadable: Vec<String> = errors.iter().map(|error| error.path.clone()).collect();
+    for issue in config.validate() {
+        // What could not be read has its default now, and that is no second error.
+        let is_consequence = !issue.key.is_empty() && {
+            let at = format!("{path}::{}", issue.key);
+            unreadable.iter().any(|wrong| wrong.starts_with(&at) || (wrong != path && at.starts_with(wrong)))
+        };
+        if !is_consequence {
+            errors.push(locate(node, path, issue));
+        }
     }
-    Err(issues.into_iter().map(|issue| locate(node, path, issue)).collect())
+    if errors.is_empty() { Ok(config) } else { Err(errors) }
 }
 
 /// Puts an issue at the line of its setting, or of the nearest section that is in the file.

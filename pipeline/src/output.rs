@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
@@ -25,10 +25,27 @@ pub struct Output {
     counts: Option<Counts>,
 }
 
+/// Counts what is taken and what is not. The counters are made when there is something to count, so that a receiver
+/// of metrics shows none of spans.
 #[derive(Clone)]
-struct Counts {
+struct Counts(Arc<LazyLock<CountsPair, Box<dyn FnOnce() -> CountsPair + Send>>>);
+
+struct CountsPair {
     accepted: Counter,
     refused: Counter,
+}
+
+impl Counts {
+    fn new(make: impl FnOnce() -> (Counter, Counter) + Send + 'static) -> Self {
+        Self(Arc::new(LazyLock::new(Box::new(|| {
+            let (accepted, refused) = make();
+            CountsPair { accepted, refused }
+        }))))
+    }
+
+    fn add(&self, taken: bool, items: u64) {
+        if taken { &self.0.accepted } else { &self.0.refused }.add(items);
+    }
 }
 
 impl Output {
@@ -57,7 +74,7 @@ impl Output {
         let result = deliver(&targets, batch).await;
         drop(targets);
         if let Some(counts) = &self.counts {
-            if result.is_ok() { &counts.accepted } else { &counts.refused }.add(items);
+            counts.add(result.is_ok(), items);
         }
         result
     }
@@ -73,8 +90,8 @@ impl Output {
     }
 
     /// The same way out, counting what its consumers accept and refuse.
-    pub(crate) fn counted(&self, accepted: Counter, refused: Counter) -> Self {
-        Self { targets: Arc::clone(&self.targets), counts: Some(Counts { accepted, refused }) }
+    pub(crate) fn counted(&self, make: impl FnOnce() -> (Counter, Counter) + Send + 'static) -> Self {
+        Self { targets: Arc::clone(&self.targets), counts: Some(Counts::new(make)) }
     }
 }
 
@@ -146,8 +163,8 @@ impl Outputs {
     #[must_use]
     pub fn counted(&self, context: &Context, transport: &'static str) -> Self {
         let one = |signal| {
-            let (accepted, refused) = receiver_counters(&context.telemetry, &context.id, transport, signal);
-            self.get(signal).counted(accepted, refused)
+            let (telemetry, id) = (context.telemetry.clone(), context.id.clone());
+            self.get(signal).counted(move || receiver_counters(&telemetry, &id, transport, signal))
         };
         Self { traces: one(Signal::Traces), metrics: one(Signal::Metrics), logs: one(Signal::Logs) }
     }

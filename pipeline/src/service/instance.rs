@@ -186,18 +186,16 @@ fn processor_incoming(context: &Context, signal: Option<&Signal>) -> crate::tele
 }
 
 fn processor_output(context: &Context, signal: Signal) -> Output {
-    let (id, signal) = (context.id.to_string(), signal.as_str());
-    let labels = [("processor", id.as_str()), ("otel_signal", signal)];
-    Output::new().counted(
-        context.telemetry.counter(
-            "otelcol_processor_outgoing_items",
-            "Number of items emitted from the processor.",
-            &labels,
-        ),
-        context.telemetry.counter(
-            "otelcol_processor_refused_items",
-            "Number of items that the processor emitted and nothing took.",
-            &labels,
-        ),
-    )
+    let (telemetry, id) = (context.telemetry.clone(), context.id.to_string());
+    Output::new().counted(move || {
+        let labels = [("processor", id.as_str()), ("otel_signal", signal.as_str())];
+        let counter = |name, help| telemetry.counter(name, help, &labels);
+        (
+            counter("otelcol_processor_outgoing_items", "Number of items emitted from the processor."),
+            counter(
+                "otelcol_processor_refused_items",
+                "Number of items that the processor emitted and nothing took.",
+            ),
+        )
+    })
 }

@@ -1,5 +1,7 @@
 //! The whole collector, in-process, on real sockets.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod conference;
 mod config_errors;
 mod guide;

@@ -21,7 +21,9 @@ fn read(stdout: &[u8]) -> Vec<Sent> {
                 "metrics" => Signal::Metrics,
                 _ => Signal::Logs,
             };
-            let body = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, line["body"].as_str().unwrap()).unwrap();
+            let body =
+                base64::Engine::decode(&base64::prelude::BASE64_STANDARD, line["body"].as_str().unwrap())
+                    .unwrap();
             Sent { signal, batch: Batch::from_wire(signal, body.into()).unwrap() }
         })
         .collect()

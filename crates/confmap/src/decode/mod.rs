@@ -29,15 +29,22 @@ impl Node {
     /// # Errors
     /// Every unknown key, wrong type and refused value below this node, in document order.
     pub fn decode<T: DeserializeOwned>(&self, path: &str) -> Result<T, Vec<ConfigError>> {
+        match self.decode_partly(path) {
+            (Some(value), errors) if errors.is_empty() => Ok(value),
+            (_, errors) => Err(errors),
+        }
+    }
+
+    /// As [`decode`](Self::decode), and beside the errors the value made of what is right, where there is one:
+    /// further checks can add to the errors.
+    pub fn decode_partly<T: DeserializeOwned>(&self, path: &str) -> (Option<T>, Vec<ConfigError>) {
         let mut skipped: HashMap<Vec<usize>, Skipped> = HashMap::new();
         let findings = RefCell::new(BTreeMap::new());
         for _ in 0..MAX_PASSES {
             let context = Context { skipped: &skipped, findings: &findings };
             let root = Step::root(path);
-            let result = T::deserialize(De { node: self, at: &root, context: &context });
-            let error = match result {
-                Ok(value) if findings.borrow().is_empty() => return Ok(value),
-                Ok(_) => break,
+            let error = match T::deserialize(De { node: self, at: &root, context: &context }) {
+                Ok(value) => return (Some(value), findings.into_inner().into_values().collect()),
                 Err(error) => error.located(&root, self),
             };
             let Some((steps, skip)) = judge(error, &skipped, &findings) else { break };
@@ -48,7 +55,7 @@ impl Node {
             let message = "expected fewer empty values in one section";
             findings.insert(Vec::new(), ConfigError::new(path, self.location.clone(), message));
         }
-        Err(findings.into_values().collect())
+        (None, findings.into_values().collect())
     }
 }
 
