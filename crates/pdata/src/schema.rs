@@ -15,6 +15,8 @@ pub(crate) struct Message {
     pub(crate) size: usize,
     pub(crate) fields: &'static [Field],
     by_number: [Option<&'static Field>; NUMBERS],
+    /// By the tag, of one byte, of a field that is a single number: the size of the number; 1 for a varint, else 0.
+    number_sizes: [u8; 128],
 }
 
 /// What a message has to do with items: spans, data points, log records.
@@ -111,6 +113,19 @@ impl Message {
         self.by_number.get(number as usize).copied().flatten()
     }
 
+    /// What follows the field at the start of `bytes`, if that is a number without anything to check: of a known field,
+    /// with a tag of one byte, and a value of one byte if it is a varint.
+    #[inline(always)]
+    pub(crate) fn after_plain_number<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let (tag, rest) = bytes.split_first()?;
+        match self.number_sizes.get(usize::from(*tag))? {
+            8 => rest.get(8..),
+            4 => rest.get(4..),
+            1 if *rest.first()? < 0x80 => rest.get(1..),
+            _ => None,
+        }
+    }
+
     /// The type of field `number` if it leads to items.
     pub(crate) fn child(&self, number: u32) -> Option<&'static Message> {
         match self.field(number)?.kind {
@@ -121,12 +136,23 @@ impl Message {
 
     const fn new(name: &'static str, items: Items, size: usize, fields: &'static [Field]) -> Message {
         let mut by_number = [None; NUMBERS];
+        let mut number_sizes = [0; 128];
         let mut at = 0;
         while at < fields.len() {
-            by_number[fields[at].number as usize] = Some(&fields[at]);
+            let field = &fields[at];
+            by_number[field.number as usize] = Some(field);
+            let size = match field.wire_type {
+                wire::VARINT => 1,
+                wire::FIXED32 => 4,
+                wire::FIXED64 => 8,
+                _ => 0,
+            };
+            if field.number < 16 {
+                number_sizes[(field.number << 3) as usize | field.wire_type as usize] = size;
+            }
             at += 1;
         }
-        Message { name, items, size, fields, by_number }
+        Message { name, items, size, fields, by_number, number_sizes }
     }
 }
 

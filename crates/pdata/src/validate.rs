@@ -4,7 +4,7 @@
 
 use crate::block::Block;
 use crate::schema::{self, Items, Kind, Message, Presence};
-use crate::wire::{self, Fields};
+use crate::wire;
 use crate::{Fault, Signal, WireError};
 
 /// The deepest nesting of messages, the request included. prost, and protobuf for C++, Java and Python, stop at 100; what
@@ -105,8 +105,13 @@ impl<'a> Validator<'a> {
         let has_exclusive = std::ptr::eq(schema, &schema::METRIC);
         let mut exclusive = 0;
         let mut rest = bytes;
-        for field in Fields::of(bytes) {
-            let field = field.map_err(|fault| self.at(schema.name.to_owned(), rest, fault))?;
+        while !rest.is_empty() {
+            if let Some(after) = schema.after_plain_number(rest) {
+                rest = after;
+                continue;
+            }
+            let (field, after) =
+                wire::read_field(rest).map_err(|fault| self.at(schema.name.to_owned(), rest, fault))?;
             self.field(&field, schema, depth)?;
             if has_exclusive && schema.field(field.number).is_some_and(|f| f.presence == Presence::Exclusive)
             {
@@ -115,7 +120,7 @@ impl<'a> Validator<'a> {
                     return Err(self.located(schema, &field, Fault::SecondData));
                 }
             }
-            rest = rest.get(field.raw.len()..).unwrap_or_default();
+            rest = after;
         }
         Ok(())
     }

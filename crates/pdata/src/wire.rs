@@ -30,31 +30,6 @@ impl<'a> Fields<'a> {
     pub(crate) fn of(message: &'a [u8]) -> Self {
         Fields { rest: message }
     }
-
-    #[inline(always)]
-    fn read(&mut self) -> Result<Field<'a>, Fault> {
-        let bytes = self.rest;
-        let (key, after_key) = read_varint(bytes)?;
-        let wire_type = (key & 7) as u8;
-        let number = match u32::try_from(key >> 3) {
-            Ok(number) if (1..1 << 29).contains(&number) => number,
-            _ => return Err(Fault::FieldNumber),
-        };
-        let (start, len) = match wire_type {
-            LEN => {
-                let (len, size) = read_varint(bytes.get(after_key..).unwrap_or_default())?;
-                (after_key + size, usize::try_from(len).map_err(|_| Fault::Truncated)?)
-            }
-            VARINT => (after_key, read_varint(bytes.get(after_key..).unwrap_or_default())?.1),
-            FIXED64 => (after_key, 8),
-            FIXED32 => (after_key, 4),
-            other => return Err(Fault::WireType(other)),
-        };
-        let payload = bytes.get(start..).and_then(|b| b.get(..len)).ok_or(Fault::Truncated)?;
-        let (raw, rest) = bytes.split_at(start + len);
-        self.rest = rest;
-        Ok(Field { number, wire_type, raw, payload })
-    }
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -65,12 +40,37 @@ impl<'a> Iterator for Fields<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let field = self.read();
-        if field.is_err() {
-            self.rest = &[];
-        }
+        let (field, rest) = match read_field(self.rest) {
+            Ok((field, rest)) => (Ok(field), rest),
+            Err(fault) => (Err(fault), &[][..]),
+        };
+        self.rest = rest;
         Some(field)
     }
+}
+
+/// Reads the field that `bytes` begin with, and returns what follows it too.
+#[inline(always)]
+pub(crate) fn read_field(bytes: &[u8]) -> Result<(Field<'_>, &[u8]), Fault> {
+    let (key, after_key) = read_varint(bytes)?;
+    let wire_type = (key & 7) as u8;
+    let number = match u32::try_from(key >> 3) {
+        Ok(number) if (1..1 << 29).contains(&number) => number,
+        _ => return Err(Fault::FieldNumber),
+    };
+    let (start, len) = match wire_type {
+        LEN => {
+            let (len, size) = read_varint(bytes.get(after_key..).unwrap_or_default())?;
+            (after_key + size, usize::try_from(len).map_err(|_| Fault::Truncated)?)
+        }
+        VARINT => (after_key, read_varint(bytes.get(after_key..).unwrap_or_default())?.1),
+        FIXED64 => (after_key, 8),
+        FIXED32 => (after_key, 4),
+        other => return Err(Fault::WireType(other)),
+    };
+    let payload = bytes.get(start..).and_then(|b| b.get(..len)).ok_or(Fault::Truncated)?;
+    let (raw, rest) = bytes.split_at(start + len);
+    Ok((Field { number, wire_type, raw, payload }, rest))
 }
 
 /// Reads a varint: its value and its size in bytes.
