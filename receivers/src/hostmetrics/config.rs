@@ -51,7 +51,7 @@ impl ComponentConfig for Config {
         if self.scrapers.is_empty() {
             let known = ScrapersConfig::KNOWN.join(", ");
             issues.push(ConfigIssue::new(
-                "",
+                "scrapers",
                 format!("must specify at least one scraper when using hostmetrics receiver; known scrapers: {known}"),
             ));
         }
