@@ -2,6 +2,8 @@
 
 use otelcol_pipeline::ExporterFactory;
 
+#[cfg(feature = "debug")]
+pub mod debug;
 pub mod helper;
 #[cfg(feature = "loki")]
 pub mod loki;
@@ -17,6 +19,8 @@ pub mod prometheus;
 /// The exporters that were compiled in.
 pub fn factories() -> Vec<ExporterFactory> {
     vec![
+        #[cfg(feature = "debug")]
+        debug::factory(),
         #[cfg(feature = "loki")]
         loki::factory(),
         #[cfg(feature = "nop")]
