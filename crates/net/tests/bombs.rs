@@ -19,10 +19,10 @@ fn peak() -> usize {
 /// 1 GiB where the format lets streams follow one another, else as much as is above any limit here.
 fn bomb(kind: Compression) -> Vec<u8> {
     let zeros = Bytes::from(vec![0; MIB]);
-    let sixteen = compress(kind, 0, &vec![zeros; 16]).unwrap();
+    let eight = compress(kind, 0, &vec![zeros; 8]).unwrap();
     match kind {
-        Compression::Deflate | Compression::Zlib | Compression::Snappy => sixteen.to_vec(),
-        _ => sixteen.repeat(64),
+        Compression::Deflate | Compression::Zlib | Compression::Snappy => eight.to_vec(),
+        _ => eight.repeat(128),
     }
 }
 
