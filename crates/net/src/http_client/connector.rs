@@ -1,44 +1,62 @@
 //! How hyper's connection pool gets a connection.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use tower_service::Service;
 
-use crate::dial::{Address, DialError, dial};
+use crate::config::ClientTls;
+use crate::dial::{Address, dial};
 use crate::io::Stream;
-use crate::tls::ClientTlsState;
+use crate::tls::{ClientTlsState, TlsError};
 
 #[derive(Clone)]
 pub(super) struct Connector {
-    tls: Arc<ClientTlsState>,
+    tls: Arc<LazyTls>,
+}
+
+/// Set up at the first https URL: a megabyte of the system's CAs is nothing a client of http should load.
+struct LazyTls {
+    settings: ClientTls,
+    protocols: &'static [&'static [u8]],
+    state: OnceLock<Result<Arc<ClientTlsState>, TlsError>>,
 }
 
 impl Connector {
-    pub(super) fn new(tls: Arc<ClientTlsState>) -> Self {
-        Connector { tls }
+    pub(super) fn new(settings: &ClientTls, protocols: &'static [&'static [u8]]) -> Self {
+        Connector { tls: Arc::new(LazyTls { settings: settings.clone(), protocols, state: OnceLock::new() }) }
+    }
+
+    /// The TLS of https URLs.
+    pub(super) fn tls(&self) -> Result<Arc<ClientTlsState>, TlsError> {
+        let LazyTls { settings, protocols, state } = &*self.tls;
+        state.get_or_init(|| ClientTlsState::new(settings, protocols).map(Arc::new)).clone()
     }
 }
 
+/// Boxed, as hyper wants the errors of connectors.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 impl Service<Uri> for Connector {
     type Response = TokioIo<Stream>;
-    type Error = DialError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, DialError>> + Send>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let tls = Arc::clone(&self.tls);
+        let this = self.clone();
         Box::pin(async move {
             let secure = uri.scheme_str() == Some("https");
             let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
             let address = Address::Tcp(format!("{}:{port}", uri.host().unwrap_or_default()));
-            dial(&address, secure.then_some(&tls)).await.map(TokioIo::new)
+            let tls = if secure { Some(this.tls()?) } else { None };
+            Ok(TokioIo::new(dial(&address, tls.as_ref()).await?))
         })
     }
 }

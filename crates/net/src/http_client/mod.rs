@@ -20,7 +20,6 @@ use tokio::sync::Semaphore;
 use crate::ClientError;
 use crate::compress::{Compression, compress};
 use crate::config::HttpClientConfig;
-use crate::tls::ClientTlsState;
 use connector::Connector;
 
 /// What is kept of a reply to a POST: enough for a message.
@@ -60,16 +59,20 @@ impl HttpReply {
 }
 
 impl HttpClient {
-    /// A client for these settings. Does not connect; `endpoint` is the caller's to use.
+    /// A client for these settings. Does not connect; `endpoint` is the caller's to use, and only says here whether
+    /// the `tls` section is looked at now (https, or empty) or at the first https URL.
     ///
     /// # Errors
     /// A header, level or `tls` section that can not be used.
     pub fn new(config: &HttpClientConfig) -> Result<Self, ClientError> {
         let level = config.compression_params.level;
         config.compression.check_level(level).map_err(ClientError::Invalid)?;
-        let protocols: &[&[u8]] =
+        let protocols: &'static [&'static [u8]] =
             if config.force_attempt_http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
-        let connector = Connector::new(Arc::new(ClientTlsState::new(&config.tls, protocols)?));
+        let connector = Connector::new(&config.tls, protocols);
+        if !config.endpoint.starts_with("http://") {
+            connector.tls()?;
+        }
         let positive = |d: Duration| Some(d).filter(|d| !d.is_zero());
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
