@@ -375,7 +375,8 @@ impl Aggregator {
         });
         self.gauges_changed |= gauges_changed;
         self.samples = 0;
-        let start = std::mem::replace(&mut self.interval_start, now);
+        // The clock may have been set back.
+        let start = std::mem::replace(&mut self.interval_start, now).min(now);
         self.report.series(self.table.len());
         Interval { start, end: now, points }
     }

@@ -100,9 +100,12 @@ impl Report {
 
     /// Counts a line that was not taken; the first of each reason is logged.
     pub(super) fn refused(&self, reason: Reason, line: &[u8]) {
-        self.0.failed.inc();
         let Some((counter, said)) = self.0.refused.get(reason as usize) else { return };
         counter.inc();
+        if reason == Reason::StateGauge {
+            return; // as the user wants it
+        }
+        self.0.failed.inc();
         if first(said) {
             tracing::warn!(
                 receiver = %self.0.receiver,
