@@ -31,6 +31,7 @@ pub fn factory() -> ExtensionFactory {
     ExtensionFactory::extension("file_storage", create)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the signature of a factory")]
 fn create(context: Context, config: Config) -> Result<Arc<dyn Extension>, ComponentError> {
     Ok(Arc::new(FileStorage::new(&context, config)))
 }

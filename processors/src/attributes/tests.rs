@@ -12,9 +12,10 @@ use otelcol_pdata::model::trace::{ResourceSpans, ScopeSpans, Span};
 use otelcol_pdata::model::{attr, bool, double, int, key_value, string};
 use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::{ConsumerComponent, Context, Kind};
+use otelcol_testkit::Sink;
 
 use super::{Config, create};
-use crate::testing::{Sink, config, resource};
+use crate::testing::{config, output, resource};
 
 const MARK: &str = "actions: [{key: mark, value: 1, action: insert}]";
 
@@ -22,7 +23,7 @@ fn made(yaml: &str, signal: Signal) -> Result<(Arc<Sink>, Arc<dyn ConsumerCompon
     let sink = Sink::new();
     let context = Context::detached(Kind::Processor, "attributes");
     let config: Config = config(yaml).unwrap();
-    let processor = create(context, config, signal, sink.output()).map_err(|error| error.to_string())?;
+    let processor = create(context, config, signal, output(&sink)).map_err(|error| error.to_string())?;
     Ok((sink, processor))
 }
 

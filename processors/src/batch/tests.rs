@@ -3,11 +3,12 @@ use std::time::Duration;
 
 use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::{ConsumeError, ConsumerComponent, Context, ErrorKind, Host, Kind};
+use otelcol_testkit::{Answer, Sink};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::{Config, create};
-use crate::testing::{Sink, config, spans};
+use crate::testing::{config, names, output, spans};
 
 struct Bench {
     sink: Arc<Sink>,
@@ -19,7 +20,7 @@ async fn bench(yaml: &str) -> Bench {
     let sink = Sink::new();
     let context = Context::detached(Kind::Processor, "batch");
     let config: Config = config(yaml).unwrap();
-    let batch = create(context.clone(), config, Signal::Traces, sink.output()).unwrap();
+    let batch = create(context.clone(), config, Signal::Traces, output(&sink)).unwrap();
     batch.start(&Host::default()).await.unwrap();
     Bench { sink, batch, context }
 }
@@ -77,7 +78,7 @@ async fn items_wait_for_the_timeout_and_no_longer() {
     assert_eq!(bench.sink.sizes(), [0; 0]);
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(bench.sink.sizes(), [5]);
-    assert_eq!(bench.sink.names(), ["a-0", "a-1", "a-2", "b-0", "b-1"]);
+    assert_eq!(names(&bench.sink), ["a-0", "a-1", "a-2", "b-0", "b-1"]);
     assert_eq!(bench.metric("otelcol_processor_batch_timeout_trigger_send"), 1.0);
     assert_eq!(bench.metric("otelcol_processor_batch_batch_size_trigger_send"), 0.0);
     assert_eq!(bench.metric("otelcol_processor_batch_batch_send_size"), 5.0);
@@ -107,7 +108,7 @@ async fn a_rest_below_the_size_goes_on_waiting() {
     settle().await;
     assert_eq!(bench.sink.sizes(), [5, 5, 4]);
     let expected: Vec<String> = (0..14).map(|n| format!("a-{n}")).collect();
-    assert_eq!(bench.sink.names(), expected);
+    assert_eq!(names(&bench.sink), expected);
     bench.stop(1).await.unwrap();
 }
 
@@ -143,14 +144,14 @@ async fn a_batch_is_cut_before_it_is_too_large_for_its_receiver() {
 async fn a_slow_next_component_makes_senders_wait() {
     let one = spans("a", 0..10).pinned_bytes();
     let bench = bench(&format!("{{timeout: 0s, max_buffer_bytes: {}}}", one * 2)).await;
-    bench.sink.block();
+    bench.sink.answer(Answer::Block);
     bench.push(spans("a", 0..10)).await;
     settle().await;
     bench.push(spans("b", 0..10)).await;
     let waiting = bench.batch.consume(spans("c", 0..10));
     tokio::pin!(waiting);
     assert!(tokio::time::timeout(Duration::from_secs(3600), &mut waiting).await.is_err());
-    bench.sink.unblock();
+    bench.sink.answer(Answer::Accept);
     waiting.await.unwrap();
     settle().await;
     assert_eq!(bench.sink.sizes().iter().sum::<usize>(), 30);
@@ -160,13 +161,16 @@ async fn a_slow_next_component_makes_senders_wait() {
 #[tokio::test(start_paused = true)]
 async fn refused_data_is_kept_and_offered_again() {
     let bench = bench("{timeout: 0s}").await;
-    bench.sink.answer_once(ConsumeError::refused("queue is full", None));
-    bench.sink.answer_once(ConsumeError::retryable("connection lost", Some(Duration::from_secs(3))));
+    bench.sink.answer_next([Answer::Fail(ConsumeError::refused("queue is full", None))]);
+    bench.sink.answer_next([Answer::Fail(ConsumeError::retryable(
+        "connection lost",
+        Some(Duration::from_secs(3)),
+    ))]);
     bench.push(spans("a", 0..3)).await;
     tokio::time::sleep(Duration::from_millis(99)).await;
-    assert_eq!(bench.sink.asked(), 1);
+    assert_eq!(bench.sink.attempts(), 1);
     tokio::time::sleep(Duration::from_millis(2)).await;
-    assert_eq!(bench.sink.asked(), 2);
+    assert_eq!(bench.sink.attempts(), 2);
     tokio::time::sleep(Duration::from_millis(2_900)).await;
     assert_eq!(bench.sink.sizes(), [0; 0]);
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -179,7 +183,7 @@ async fn refused_data_is_kept_and_offered_again() {
 async fn a_full_buffer_refuses_while_the_next_component_refuses() {
     let one = spans("a", 0..10).pinned_bytes();
     let bench = bench(&format!("{{timeout: 0s, max_buffer_bytes: {}}}", one * 2)).await;
-    bench.sink.answer_always(Some(ConsumeError::refused("queue is full", None)));
+    bench.sink.answer(Answer::Fail(ConsumeError::refused("queue is full", None)));
     bench.push(spans("a", 0..10)).await;
     settle().await;
     bench.push(spans("b", 0..10)).await;
@@ -187,45 +191,45 @@ async fn a_full_buffer_refuses_while_the_next_component_refuses() {
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!(error.to_string(), "batch buffer is full and the next component refuses data");
     assert_eq!(error.after(), Some(Duration::from_millis(100)));
-    bench.sink.answer_always(None);
+    bench.sink.answer(Answer::Accept);
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(bench.sink.names().len(), 20);
+    assert_eq!(names(&bench.sink).len(), 20);
     bench.push(spans("c", 0..10)).await;
     bench.stop(1).await.unwrap();
-    assert_eq!(bench.sink.names().len(), 30);
+    assert_eq!(names(&bench.sink).len(), 30);
 }
 
 #[tokio::test(start_paused = true)]
 async fn data_is_dropped_and_counted_when_it_was_held_for_too_long() {
     let bench = bench("{timeout: 0s, max_hold: 1m}").await;
-    bench.sink.answer_always(Some(ConsumeError::refused("queue is full", None)));
+    bench.sink.answer(Answer::Fail(ConsumeError::refused("queue is full", None)));
     bench.push(spans("a", 0..3)).await;
     tokio::time::sleep(Duration::from_secs(59)).await;
     assert_eq!(bench.dropped("refused"), 0.0);
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(bench.dropped("refused"), 3.0);
     // The outage lasts: what comes next is offered once, so that other exporters of the pipeline do not wait.
-    let asked = bench.sink.asked();
+    let asked = bench.sink.attempts();
     bench.push(spans("b", 0..2)).await;
     settle().await;
-    assert_eq!((bench.dropped("refused"), bench.sink.asked()), (5.0, asked + 1));
-    bench.sink.answer_always(None);
+    assert_eq!((bench.dropped("refused"), bench.sink.attempts()), (5.0, asked + 1));
+    bench.sink.answer(Answer::Accept);
     bench.push(spans("c", 0..2)).await;
     settle().await;
-    assert_eq!(bench.sink.names(), ["c-0", "c-1"]);
+    assert_eq!(names(&bench.sink), ["c-0", "c-1"]);
     bench.stop(1).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_can_never_be_taken_is_dropped_and_counted() {
     let bench = bench("{timeout: 0s}").await;
-    bench.sink.answer_once(ConsumeError::permanent("no such tenant"));
+    bench.sink.answer_next([Answer::Fail(ConsumeError::permanent("no such tenant"))]);
     bench.push(spans("a", 0..3)).await;
     settle().await;
     bench.push(spans("b", 0..2)).await;
     settle().await;
     assert_eq!(bench.dropped("permanent"), 3.0);
-    assert_eq!(bench.sink.names(), ["b-0", "b-1"]);
+    assert_eq!(names(&bench.sink), ["b-0", "b-1"]);
     bench.stop(1).await.unwrap();
 }
 
@@ -242,14 +246,14 @@ async fn the_buffer_is_sent_at_shutdown() {
 #[tokio::test(start_paused = true)]
 async fn what_is_left_at_the_deadline_is_counted_and_told() {
     let refused = bench("{timeout: 1h}").await;
-    refused.sink.answer_always(Some(ConsumeError::refused("queue is full", None)));
+    refused.sink.answer(Answer::Fail(ConsumeError::refused("queue is full", None)));
     refused.push(spans("a", 0..3)).await;
     let told = refused.stop(2).await.unwrap_err();
     assert_eq!(told, "3 spans dropped: the next component did not take them by the deadline");
     assert_eq!(refused.dropped("shutdown"), 3.0);
 
     let stuck = bench("{timeout: 1h, send_batch_max_size: 2, send_batch_size: 2}").await;
-    stuck.sink.block();
+    stuck.sink.answer(Answer::Block);
     stuck.push(spans("a", 0..7)).await;
     settle().await;
     assert!(stuck.stop(2).await.unwrap_err().starts_with("7 spans dropped"));
@@ -260,7 +264,7 @@ async fn resources_without_items_end_here() {
     let bench = bench("{timeout: 0s}").await;
     bench.push(spans("a", 0..0)).await;
     settle().await;
-    assert_eq!(bench.sink.asked(), 0);
+    assert_eq!(bench.sink.attempts(), 0);
     bench.stop(1).await.unwrap();
 }
 
@@ -287,7 +291,7 @@ proptest! {
                 bench.push(spans(&source.to_string(), from..from + items)).await;
             }
             bench.stop(5).await.unwrap();
-            let names = bench.sink.names();
+            let names = names(&bench.sink);
             for (source, count) in counts.into_iter().enumerate() {
                 let prefix = format!("{source}-");
                 let got: Vec<&String> = names.iter().filter(|name| name.starts_with(&prefix)).collect();

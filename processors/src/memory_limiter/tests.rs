@@ -7,11 +7,12 @@ use std::time::Duration;
 use otelcol_pdata::model::trace::{ResourceSpans, ScopeSpans, Span};
 use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::{ConsumerComponent, Context, ErrorKind, Host, Kind, Memory};
+use otelcol_testkit::Sink;
 use tokio::time::Instant;
 
 use super::total::total_memory;
 use super::{Config, Limits, MIB, create};
-use crate::testing::{Sink, config, spans};
+use crate::testing::{config, output, spans};
 
 fn errors(yaml: &str) -> Vec<String> {
     config::<Config>(yaml).map(|_| ()).unwrap_err()
@@ -113,7 +114,7 @@ async fn bench(config: Config) -> Bench {
     let reading = Arc::clone(&used);
     context.memory = Memory::from_fn(move || reading.load(Ordering::Relaxed));
     let sink = Sink::new();
-    let limiter = create(context.clone(), config, Signal::Traces, sink.output()).unwrap();
+    let limiter = create(context.clone(), config, Signal::Traces, output(&sink)).unwrap();
     limiter.start(&Host::default()).await.unwrap();
     tokio::task::yield_now().await;
     Bench { sink, limiter, context, used }
@@ -207,7 +208,7 @@ async fn a_flood_between_checks_is_seen_by_health_checks() {
     let mut context = Context::new(&board, Kind::Processor, id, "traces");
     context.memory = Memory::from_fn(|| 200 * MIB);
     let sink = Sink::new();
-    let limiter = create(context, config(GUIDE).unwrap(), Signal::Traces, sink.output()).unwrap();
+    let limiter = create(context, config(GUIDE).unwrap(), Signal::Traces, output(&sink)).unwrap();
     limiter.start(&Host::default()).await.unwrap();
     tokio::time::sleep(Duration::from_secs(6)).await;
     let states: Vec<String> =

@@ -4,10 +4,11 @@ use otelcol_pdata::model::trace::ResourceSpans;
 use otelcol_pdata::model::{attr, int, string};
 use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::{ConsumerComponent, Context, Kind};
+use otelcol_testkit::Sink;
 
 use super::config::host_name;
 use super::{Config, create};
-use crate::testing::{Sink, config, resource, spans};
+use crate::testing::{config, names, output, resource, spans};
 
 /// The section of the guide's configuration.
 const GUIDE: &str = r#"
@@ -22,7 +23,7 @@ fn processor(yaml: &str) -> (Arc<Sink>, Arc<dyn ConsumerComponent>) {
     let sink = Sink::new();
     let context = Context::detached(Kind::Processor, "resource");
     let config: Config = config(yaml).unwrap();
-    (Arc::clone(&sink), create(context, config, Signal::Traces, sink.output()).unwrap())
+    (Arc::clone(&sink), create(context, config, Signal::Traces, output(&sink)).unwrap())
 }
 
 #[tokio::test]
@@ -40,7 +41,7 @@ async fn the_guides_section_does_what_it_says() {
             string("server.role", "dialer"),
         ]
     );
-    assert_eq!(sink.names(), ["x-0", "x-1"]);
+    assert_eq!(names(&sink), ["x-0", "x-1"]);
     assert!(!host_name().is_empty());
 }
 
