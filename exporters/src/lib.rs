@@ -4,6 +4,8 @@ use otelcol_pipeline::ExporterFactory;
 
 #[cfg(feature = "debug")]
 pub mod debug;
+#[cfg(feature = "file")]
+pub mod file;
 pub mod helper;
 #[cfg(feature = "loki")]
 pub mod loki;
@@ -21,6 +23,8 @@ pub fn factories() -> Vec<ExporterFactory> {
     vec![
         #[cfg(feature = "debug")]
         debug::factory(),
+        #[cfg(feature = "file")]
+        file::factory(),
         #[cfg(feature = "loki")]
         loki::factory(),
         #[cfg(feature = "nop")]
