@@ -180,6 +180,10 @@ impl Registry {
             shape,
             family: place,
         };
+        // A sender can spell one name in many ways: the cache must not outgrow what it is for.
+        if self.known.len() > 2 * self.families.len() + 1024 {
+            self.known.clear();
+        }
         let hasher = &self.hasher;
         self.known
             .insert_unique(hash, known, |known| hash_metric(hasher, &known.name, &known.unit, known.shape));
@@ -194,7 +198,8 @@ impl Registry {
         if self.collides(name, kind) {
             return Err(Dropped::NameConflict);
         }
-        if self.series >= self.rules.max_series {
+        // A family without series counts as well, until it is swept.
+        if self.series.max(self.families.len()) >= self.rules.max_series {
             return Err(Dropped::SeriesLimit);
         }
         let place = u32::try_from(self.families.len()).map_err(|_| Dropped::SeriesLimit)?;
@@ -269,9 +274,11 @@ impl Registry {
             Err(reason) => return tally.drop_points(reason, 1, TARGET_INFO),
         };
         let family = &mut self.families[place];
-        let old = self.targets.insert((job, instance), labels.clone());
-        if let Some(old) = old.filter(|old| *old != labels) {
-            self.series -= usize::from(family.remove(&old));
+        let target = (job, instance);
+        let shown = self.targets.get(&target);
+        let is_shown = shown.is_some_and(|shown| *shown == labels);
+        if let Some(old) = shown.filter(|_| !is_shown) {
+            self.series -= usize::from(family.remove(old));
         }
         let point = Point {
             sample: Sample::Number(1.0),
@@ -284,7 +291,13 @@ impl Registry {
         match family.store(&labels, point, self.series < self.rules.max_series) {
             Ok(Stored::New) => self.series += 1,
             Ok(Stored::Updated(_)) => {}
-            Err(reason) => tally.drop_points(reason, 1, TARGET_INFO),
+            Err(reason) => {
+                self.targets.remove(&target);
+                return tally.drop_points(reason, 1, TARGET_INFO);
+            }
+        }
+        if !is_shown {
+            self.targets.insert(target, labels);
         }
     }
 

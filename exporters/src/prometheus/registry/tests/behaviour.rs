@@ -227,3 +227,39 @@ proptest! {
         prop_assert_eq!(tally.dropped_total(), 0);
     }
 }
+
+#[test]
+fn what_a_sender_makes_up_does_not_grow_without_end() {
+    let mut registry = Registry::new(Config { max_series: 10, ..config() }.rules());
+    let mut tally = Tally::default();
+    // Families whose only point is refused, and one name spelled in many ways.
+    for n in 0..100 {
+        let negative = sum(&format!("bad{n}"), AggregationTemporality::Delta, vec![point("a", -1.0, 0)]);
+        registry.ingest(&[&from("h", vec![negative])], NOW, &mut tally);
+    }
+    assert_eq!((registry.families.len(), registry.series()), (10, 0));
+    registry.expire(NOW);
+    assert_eq!((registry.families.len(), registry.known.len()), (0, 0));
+    for n in 0..3000 {
+        let spelled = format!("x{n:012b}y").replace('0', ".").replace('1', "-");
+        registry.ingest(&[&from("h", vec![gauge(&spelled, vec![point("a", 1.0, 0)])])], NOW, &mut tally);
+    }
+    assert_eq!((registry.families.len(), registry.series()), (1, 1));
+    assert!(registry.known.len() <= 2 + 1024 + 1, "{}", registry.known.len());
+}
+
+#[test]
+fn target_info_leaves_nothing_behind_when_there_is_no_room() {
+    let mut registry = Registry::new(Config { max_series: 2, ..config() }.rules());
+    let mut tally = Tally::default();
+    for n in 0..5 {
+        let resource = Resource {
+            attributes: vec![string("service.name", "pbx"), string("service.instance.id", n.to_string())],
+            ..Default::default()
+        };
+        let batch = ResourceMetrics { resource: Some(resource), ..Default::default() };
+        registry.ingest(&[&batch], NOW, &mut tally);
+    }
+    assert_eq!((registry.series(), registry.targets.len()), (2, 2));
+    assert_eq!(tally.dropped(Dropped::SeriesLimit), 3);
+}
