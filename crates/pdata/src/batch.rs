@@ -23,7 +23,7 @@ pub struct Batch {
     signal: Signal,
     items: usize,
     blocks: Vec<Arc<Block>>,
-    /// Fields of the request that OTLP does not know (yet), each with its tag; they travel on.
+    /// Fields of requests that OTLP does not know (yet), with their tags, one copy a request; they travel on.
     unknown: Vec<Bytes>,
 }
 
@@ -45,12 +45,13 @@ impl Batch {
         let request = schema::request(signal);
         let mut validator = Validator::new(signal, &body);
         let mut batch = Batch::empty(signal);
+        let mut unknown = Vec::new();
         let mut at = 0;
         for field in Fields::of(&body) {
             let field = field.map_err(|fault| *validator.at(request.name.to_owned(), &body[at..], fault))?;
             let end = at + field.raw.len();
             if field.number != BLOCK {
-                batch.unknown.push(body.slice(at..end));
+                unknown.extend_from_slice(field.raw);
             } else if field.wire_type != wire::LEN {
                 let fault = Fault::Mismatch { expected: wire::LEN, found: field.wire_type };
                 return Err(*validator.at(request.name.to_owned(), field.raw, fault));
@@ -61,6 +62,9 @@ impl Batch {
                 batch.push(Block::from_wire(validator.items() - before, wire));
             }
             at = end;
+        }
+        if !unknown.is_empty() {
+            batch.unknown.push(Bytes::from(unknown));
         }
         Ok(batch)
     }
@@ -167,7 +171,7 @@ impl Batch {
     /// whole, and once; models count by their encoded size.
     pub fn pinned_bytes(&self) -> usize {
         let mut parents: Vec<(usize, usize)> = Vec::new();
-        let mut own = 0;
+        let mut own = self.unknown_len();
         let mut note = |buffer: &Bytes| {
             let key = (buffer.as_ptr() as usize, buffer.len());
             if parents.last() != Some(&key) {
@@ -180,10 +184,6 @@ impl Batch {
                 note(&wire.parent);
                 own += wire.own_resource_bytes();
             }
-        }
-        // An unknown field is a slice of the same body as its neighbours; alone, it counts by its own size.
-        if self.blocks.is_empty() {
-            own += self.unknown_len();
         }
         parents.sort_unstable();
         parents.dedup();

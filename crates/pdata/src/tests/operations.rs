@@ -174,6 +174,9 @@ fn unknown_fields_survive_all_but_the_model() {
         assert_eq!(accept(part.to_wire()).items(), 1);
     }
     assert_eq!(parts.iter().map(|part| count(part, "in request")).sum::<usize>(), 2);
+    let alone = accept(unknown("in request"));
+    assert_eq!((alone.items(), alone.pinned_bytes()), (0, alone.wire_len()));
+    assert_eq!(alone.to_wire(), unknown("in request"));
 }
 
 #[test]
