@@ -88,12 +88,6 @@ impl Component for Exporter {
         }
         let listener = self.listen()?;
         let kept = listener.try_clone().map_err(ComponentError::from_display)?;
-        *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
-        let series: Option<Registry> = self.context.handover.take(Kind::Exporter, &self.context.id, SERIES);
-        if let Some(series) = series {
-            lock(&self.registry).adopt(series);
-        }
-
         let offer = Offer {
             open_metrics: self.config.enable_open_metrics,
             timestamps: self.config.send_timestamps,
@@ -105,8 +99,14 @@ impl Component for Exporter {
         let stop = self.context.tasks.stop_token().clone();
         let server = serve_http(listener, &self.config.http(), Arc::new(service), None, stop.clone())
             .map_err(ComponentError::from_display)?;
-        self.context.tasks.spawn("http server", server);
 
+        // From here on nothing fails: what the previous instance left is taken last, or a bad reload would lose it.
+        let series: Option<Registry> = self.context.handover.take(Kind::Exporter, &self.context.id, SERIES);
+        if let Some(series) = series {
+            lock(&self.registry).adopt(series);
+        }
+        *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        self.context.tasks.spawn("http server", server);
         let (registry, stats) = (Arc::clone(&self.registry), Arc::clone(&self.stats));
         let clock = self.context.clock.clone();
         self.context.tasks.spawn(
@@ -120,11 +120,12 @@ impl Component for Exporter {
 
     async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
         let ended = self.context.tasks.stop(deadline).await;
-        let (handover, id) = (&self.context.handover, &self.context.id);
-        let empty = Registry::new(self.config.rules());
-        let series = std::mem::replace(&mut *lock(&self.registry), empty);
-        handover.put(Kind::Exporter, id, SERIES, series);
-        if let Some(socket) = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Without a socket it never started, and has nothing to leave.
+        if let Some(socket) = socket {
+            let (handover, id) = (&self.context.handover, &self.context.id);
+            let series = std::mem::replace(&mut *lock(&self.registry), Registry::new(self.config.rules()));
+            handover.put(Kind::Exporter, id, SERIES, series);
             handover.put(Kind::Exporter, id, SOCKET, (self.config.transport.clone(), socket));
         }
         if ended { Ok(()) } else { Err(ComponentError::new("a scrape was still being sent at the deadline")) }

@@ -180,6 +180,23 @@ async fn a_reload_keeps_sums_and_socket() {
 }
 
 #[tokio::test]
+async fn a_reload_that_fails_leaves_the_sums_to_the_old_settings() {
+    let bench = Bench::new();
+    let first = bench.start("without_scope_info: true").await;
+    first.send(vec![delta("calls", 5.0, 10)]).await;
+    first.stop().await;
+    let settings = "{endpoint: \"127.0.0.1:0\", tls: {cert_file: /nowhere.pem, key_file: /nowhere.key}}";
+    let config: Config = Node::from_yaml(settings, "test.yaml").unwrap().decode("").unwrap();
+    let bad = make(Context::new(&bench.shared, Kind::Exporter, "prometheus".parse().unwrap(), ""), config);
+    let error = bad.start(&Host::default()).await.unwrap_err().to_string();
+    assert!(error.starts_with("failed to load TLS config: "), "{error}");
+    bad.shutdown(Instant::now() + Duration::from_secs(5)).await.unwrap();
+    let again = bench.start("without_scope_info: true").await;
+    assert!(again.metrics().await.contains("calls_total{queue=\"sales\"} 5\n"));
+    again.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_dropped_is_counted() {
     let bench = Bench::new();
     let running = bench.start("max_series: 2").await;
