@@ -277,6 +277,7 @@ proptest! {
         size in 1..50_usize,
         extra in 0..20_usize,
         bytes in 200..3000_usize,
+        refusals in proptest::collection::vec(any::<bool>(), 0..20),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
@@ -284,13 +285,19 @@ proptest! {
             let bench = bench(&format!(
                 "{{timeout: 1s, send_batch_size: {size}, send_batch_max_size: {max}, send_batch_max_bytes: {bytes}, max_buffer_bytes: 20000}}"
             )).await;
+            let full = Answer::Fail(ConsumeError::refused("queue is full", None));
+            bench.sink.answer_next(refusals.iter().map(|no| if *no { full.clone() } else { Answer::Accept }));
             let mut counts = [0; 3];
             for (source, items) in sizes {
                 let from = counts[source];
                 counts[source] += items;
-                bench.push(spans(&source.to_string(), from..from + items)).await;
+                let batch = spans(&source.to_string(), from..from + items);
+                // A sender that is refused holds its data and tries again.
+                while bench.batch.consume(batch.clone()).await.is_err() {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
             }
-            bench.stop(5).await.unwrap();
+            bench.stop(60).await.unwrap();
             let names = names(&bench.sink);
             for (source, count) in counts.into_iter().enumerate() {
                 let prefix = format!("{source}-");

@@ -10,11 +10,13 @@ use tokio::time::Instant;
 /// that runs at its limit spends less than a thousandth of its time on it.
 const FRESH: Duration = Duration::from_millis(10);
 
+/// What comes in may take this many times its size while it is in the pipeline: decoded records, encoded requests.
+const GROWTH: u64 = 8;
+
 /// The memory account of one component, shared by all its pipelines.
 ///
-/// The check interval alone can not hold a limit: seconds of traffic pass between two checks. So each batch that is let
-/// through is added to the last measurement, and when that sum reaches the limit, memory is measured again. The sum is
-/// never below the truth by more than what the pipeline allocates on its own, which is what the spike limit is for.
+/// The check interval alone can not hold a limit: seconds of traffic pass between two checks. So what is let through is
+/// added up, and memory is measured again before that could have grown up to the limit.
 #[derive(Debug, Default)]
 pub(super) struct Account(Mutex<State>);
 
@@ -33,22 +35,23 @@ impl Account {
         state.measured
     }
 
-    /// Books `bytes` if they fit below `limit`; otherwise gives the bytes in use. What is booked has been allocated by
-    /// the time a measurement sees it, so a measurement starts the account anew.
+    /// Books `bytes` while memory in use is below `limit`; otherwise gives the bytes in use. What is booked has been
+    /// allocated by the time a measurement sees it, so a measurement begins the account anew.
     pub(super) fn admit(&self, bytes: u64, limit: u64, memory: &Memory) -> Result<(), u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.fits(bytes, limit) {
-            state.since = state.since.saturating_add(bytes);
-            return Ok(());
-        }
-        if state.at.is_none_or(|at| at.elapsed() >= FRESH) {
+        let since = state.since.saturating_add(bytes);
+        let is_close = since > limit.saturating_sub(state.measured) / GROWTH;
+        if is_close && state.at.is_none_or(|at| at.elapsed() >= FRESH) {
             state.measure(memory);
             // The batch is in memory already: the measurement holds it.
-            if state.measured < limit {
-                return Ok(());
-            }
+            return if state.measured < limit { Ok(()) } else { Err(state.measured) };
         }
-        Err(state.measured.saturating_add(state.since))
+        let used = state.measured.saturating_add(since);
+        if used >= limit {
+            return Err(used);
+        }
+        state.since = since;
+        Ok(())
     }
 }
 
@@ -57,9 +60,5 @@ impl State {
         self.measured = memory.allocated();
         self.at = Some(Instant::now());
         self.since = 0;
-    }
-
-    fn fits(&self, bytes: u64, limit: u64) -> bool {
-        self.at.is_some() && self.measured.saturating_add(self.since).saturating_add(bytes) < limit
     }
 }

@@ -186,6 +186,22 @@ async fn the_limit_holds_between_two_checks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_limit_holds_for_data_that_grows_in_the_pipeline() {
+    let bench = bench(config(GUIDE).unwrap()).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Each batch that is let through takes six times its size more, as decoded records do.
+    let batch = large();
+    let bytes = batch.pinned_bytes() as u64;
+    while bench.limiter.consume(batch.clone()).await.is_ok() {
+        bench.used.fetch_add(7 * bytes, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(11)).await;
+    }
+    let used = bench.used.load(Ordering::Relaxed);
+    assert!((192 * MIB..200 * MIB).contains(&used), "{used}");
+    bench.limiter.shutdown(Instant::now() + Duration::from_secs(1)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn all_pipelines_of_one_limiter_share_the_account() {
     let config: Config = config(GUIDE).unwrap();
     let first = bench(config.clone()).await;
