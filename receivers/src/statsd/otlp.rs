@@ -150,14 +150,17 @@ impl Frame {
             (Data::Sum(sum), Taken::Sum(value)) => {
                 let value = if style.whole { AsInt(*value as i64) } else { AsDouble(*value) };
                 let start = self.start;
-                sum.data_points.push(NumberDataPoint { start_time_unix_nano: start, ..self.number(value) });
+                push(
+                    &mut sum.data_points,
+                    NumberDataPoint { start_time_unix_nano: start, ..self.number(value) },
+                );
             }
             (Data::Gauge(gauge), Taken::Gauge(value)) => {
-                gauge.data_points.push(self.number(AsDouble(*value)));
+                push(&mut gauge.data_points, self.number(AsDouble(*value)));
             }
             (Data::Gauge(gauge), Taken::Set(members)) => {
                 let count = i64::try_from(members.len()).unwrap_or(i64::MAX);
-                gauge.data_points.push(self.number(AsInt(count)));
+                push(&mut gauge.data_points, self.number(AsInt(count)));
             }
             (Data::Gauge(gauge), Taken::Observed(Observed::Points(points))) => {
                 gauge.data_points.extend(points.iter().map(|(value, time)| NumberDataPoint {
@@ -168,16 +171,16 @@ impl Frame {
                 }));
             }
             (Data::Summary(summary), Taken::Observed(Observed::Summary { percentiles, samples })) => {
-                summary.data_points.push(self.summary(percentiles, samples));
+                push(&mut summary.data_points, self.summary(percentiles, samples));
             }
             (Data::Histogram(metric), Taken::Observed(Observed::Histogram(histogram))) => {
                 if let Counts::Explicit { bounds, counts } = &histogram.counts {
-                    metric.data_points.push(self.explicit(histogram, bounds, counts));
+                    push(&mut metric.data_points, self.explicit(histogram, bounds, counts));
                 }
             }
             (Data::ExponentialHistogram(metric), Taken::Observed(Observed::Histogram(histogram))) => {
                 if let Counts::Exponential(counts) = &histogram.counts {
-                    metric.data_points.push(self.exponential(histogram, counts));
+                    push(&mut metric.data_points, self.exponential(histogram, counts));
                 }
             }
             // Series of one name and class have one shape: it follows from both and the settings.
@@ -249,6 +252,14 @@ impl Frame {
             ..ExponentialHistogramDataPoint::default()
         }
     }
+}
+
+/// Most metrics have one point: a vector's usual first capacity of four would make a flush of many names big.
+fn push<T>(points: &mut Vec<T>, point: T) {
+    if points.is_empty() {
+        points.reserve_exact(1);
+    }
+    points.push(point);
 }
 
 fn buckets(buckets: &Buckets) -> OtlpBuckets {
