@@ -159,6 +159,19 @@ async fn a_slow_next_component_makes_senders_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_buffer_smaller_than_a_batch_does_not_wait_for_its_timeout() {
+    let one = spans("a", 0..10).pinned_bytes();
+    let settings = format!("send_batch_max_bytes: 0, max_buffer_bytes: {}", one * 2);
+    let bench = bench(&format!("{{timeout: 1h, send_batch_size: 1000000, {settings}}}")).await;
+    for n in 0..20 {
+        bench.push(spans("a", n * 10..n * 10 + 10)).await;
+        settle().await;
+    }
+    assert_eq!(names(&bench.sink).len(), 200);
+    bench.stop(1).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn refused_data_is_kept_and_offered_again() {
     let bench = bench("{timeout: 0s}").await;
     bench.sink.answer_next([Answer::Fail(ConsumeError::refused("queue is full", None))]);

@@ -41,12 +41,19 @@ impl Door {
         self.outputs.get(signal).consume(batch).await.map_err(|error| status(&error))
     }
 
-    pub(super) fn reject(&self, reason: &'static str) {
-        self.rejected.count(reason);
+    /// Counts a request that can not become a batch; the first for each reason is logged.
+    pub(super) fn reject(&self, reason: &'static str, path: &str, peer: &Peer) {
+        if self.rejected.count(reason) {
+            tracing::warn!(
+                component = %self.rejected.receiver, transport = self.rejected.transport, %peer, path, reason,
+                "rejected a request (further ones are only counted)"
+            );
+        }
     }
 
+    /// Counts what the server refused and logged by itself.
     pub(super) fn event(&self, event: &Event) {
-        self.reject(event.reason());
+        self.rejected.count(event.reason());
     }
 }
 

@@ -29,7 +29,7 @@ impl UnaryService for GrpcService {
         Box::pin(async move {
             let Some(signal) = signal_of(path) else { return Err(unknown(path)) };
             if !self.0.is_open(signal).await {
-                self.0.reject("no_pipeline");
+                self.0.reject("no_pipeline", path, peer);
                 return Err(unknown(path));
             }
             self.0.enter(signal, Batch::from_wire(signal, message), peer).await?;

@@ -91,28 +91,37 @@ impl HttpService for HttpReceiver {
 
 impl HttpReceiver {
     async fn answer(&self, request: HttpRequest) -> HttpResponse {
-        let signal = self.paths.iter().find(|(path, _)| *path == request.path).map(|(_, signal)| *signal);
-        let Some(signal) = signal else {
-            self.door.reject("unknown_path");
-            return not_found();
-        };
-        if !self.door.is_open(signal).await {
-            self.door.reject("no_pipeline");
-            return not_found();
-        }
-        if request.method != Method::POST {
-            self.door.reject("method");
-            return plain(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed, supported: [POST]");
-        }
-        let Some(encoding) = Encoding::of(&request.headers) else {
-            self.door.reject("content_type");
-            return unsupported_media_type();
+        let (signal, encoding) = match self.accept(&request).await {
+            Ok(accepted) => accepted,
+            Err((reason, response)) => {
+                self.door.reject(reason, &request.path, &request.peer);
+                return response;
+            }
         };
         let batch = encoding.read(signal, request.body);
         match self.door.enter(signal, batch, &request.peer).await {
             Ok(()) => encoding.success(),
             Err(status) => encoding.failure(status.http_status(), &status),
         }
+    }
+
+    /// What the request carries, or why it is none of ours.
+    async fn accept(
+        &self,
+        request: &HttpRequest,
+    ) -> Result<(Signal, Encoding), (&'static str, HttpResponse)> {
+        let path = self.paths.iter().find(|(path, _)| *path == request.path);
+        let Some((_, signal)) = path else { return Err(("unknown_path", not_found())) };
+        if !self.door.is_open(*signal).await {
+            return Err(("no_pipeline", not_found()));
+        }
+        if request.method != Method::POST {
+            let text = "405 method not allowed, supported: [POST]";
+            return Err(("method", plain(StatusCode::METHOD_NOT_ALLOWED, text)));
+        }
+        let encoding =
+            Encoding::of(&request.headers).ok_or_else(|| ("content_type", unsupported_media_type()))?;
+        Ok((*signal, encoding))
     }
 }
 

@@ -86,8 +86,7 @@ impl Bench {
         content_type: &'static str,
         body: impl Into<Bytes>,
     ) -> HttpReply {
-        let client = HttpClient::new(&HttpClientConfig { compression, ..Default::default() }).unwrap();
-        self.post_by(&client, path, content_type, body).await
+        self.post_by(&http_client(compression), path, content_type, body).await
     }
 
     async fn post_by(
@@ -120,6 +119,10 @@ fn grpc_client(address: SocketAddr, compression: Compression) -> GrpcClient {
     let tls = ClientTls { insecure: true, ..ClientTls::default() };
     let config = GrpcClientConfig { endpoint: address.to_string(), compression, tls, ..Default::default() };
     GrpcClient::new(&config).unwrap()
+}
+
+fn http_client(compression: Compression) -> HttpClient {
+    HttpClient::new(&HttpClientConfig { compression, ..Default::default() }).unwrap()
 }
 
 fn sample(signal: Signal) -> Batch {
@@ -184,12 +187,13 @@ async fn http_takes_the_three_signals_in_both_encodings() {
         Compression::Lz4,
     ];
     for compression in encodings {
+        let client = http_client(compression);
         for signal in Signal::ALL {
             let sent = sample(signal);
             let path = format!("/v1/{signal}");
-            let reply = bench.post_with(compression, &path, PROTOBUF, sent.to_wire()).await;
+            let reply = bench.post_by(&client, &path, PROTOBUF, sent.to_wire()).await;
             assert_eq!(text(&reply), (200, PROTOBUF.to_owned(), String::new()), "{compression:?}");
-            let reply = bench.post_with(compression, &path, JSON, json::to_json(&sent).unwrap()).await;
+            let reply = bench.post_by(&client, &path, JSON, json::to_json(&sent).unwrap()).await;
             assert_eq!(text(&reply), (200, JSON.to_owned(), r#"{"partialSuccess":{}}"#.to_owned()));
             let got = bench.sink.take();
             assert_eq!(got.len(), 2);
@@ -313,7 +317,7 @@ async fn other_requests_are_refused_in_otelcols_words() {
     let plain = |status: u16, body: &str| (status, "text/plain".to_owned(), body.to_owned());
     let wrong_type = "415 unsupported media type, supported: [application/json, application/x-protobuf]";
     assert_eq!(text(&bench.post("/asterisk/spans", "text/plain", "x").await), plain(415, wrong_type));
-    let client = HttpClient::new(&HttpClientConfig::default()).unwrap();
+    let client = http_client(Compression::None);
     let url = format!("http://{}/asterisk/spans", bench.addr("http"));
     let reply = client.get(&url, TIMEOUT, 1000).await.unwrap();
     assert_eq!(text(&reply), plain(405, "405 method not allowed, supported: [POST]"));
@@ -382,7 +386,7 @@ async fn hostile_clients_cost_a_good_one_nothing() {
         })
         .collect();
     let client = bench.grpc(Compression::None);
-    let http = HttpClient::new(&HttpClientConfig::default()).unwrap();
+    let http = http_client(Compression::None);
     let mut sent = Vec::new();
     let mut rounds = 0;
     while rounds < 50 || enemies.iter().any(|enemy| !enemy.is_finished()) {
