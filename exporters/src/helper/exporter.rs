@@ -250,6 +250,21 @@ impl Jobs for mpsc::Receiver<Job> {
     }
 }
 
+/// Counts the items of a batch as lost when a panic unwinds through the task that sends it.
+struct CountPanic<'a> {
+    stats: &'a Stats,
+    items: usize,
+}
+
+impl Drop for CountPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.stats.send_failed.add(self.items as u64);
+            self.stats.dropped(Reason::Panic).add(self.items as u64);
+        }
+    }
+}
+
 /// A batch was given up.
 struct GaveUp {
     reason: Reason,
@@ -262,6 +277,7 @@ impl Core {
             // The lock is held while waiting: the others wait for their turn.
             let next = jobs.lock().await.next().await;
             let Some(job) = next else { return };
+            let _count = CountPanic { stats: &self.stats, items: job.batch.items() };
             let result =
                 self.deliver(&job.batch).await.map_err(|given_up| self.give_up(&job.batch, given_up));
             job.settle(&result);

@@ -1,9 +1,7 @@
 //! What an OTLP server answers to a request that it took.
 
-use prost::Message;
-use serde::Deserialize;
-
 use super::Sent;
+use prost::Message;
 
 /// `ExportTraceServiceResponse` and its two likes, which differ only in the name of the count.
 #[derive(Clone, PartialEq, Message)]
@@ -27,13 +25,14 @@ pub(crate) fn read_response(body: &[u8]) -> Option<Sent> {
 }
 
 /// The JSON form, whose count may be a number or a string. None when it is none.
+#[cfg(feature = "otlphttp")]
 pub(crate) fn read_json_response(body: &[u8]) -> Option<Sent> {
-    #[derive(Deserialize, Default)]
+    #[derive(serde::Deserialize, Default)]
     #[serde(default, rename_all = "camelCase")]
     struct Json {
         partial_success: Option<Partial>,
     }
-    #[derive(Deserialize, Default)]
+    #[derive(serde::Deserialize, Default)]
     #[serde(default, rename_all = "camelCase")]
     struct Partial {
         rejected_spans: Number,
@@ -41,7 +40,7 @@ pub(crate) fn read_json_response(body: &[u8]) -> Option<Sent> {
         rejected_log_records: Number,
         error_message: String,
     }
-    #[derive(Deserialize)]
+    #[derive(serde::Deserialize)]
     #[serde(untagged)]
     enum Number {
         Plain(i64),

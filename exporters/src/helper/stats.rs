@@ -17,11 +17,13 @@ pub(crate) enum Reason {
     Shutdown,
     /// The backend took the batch but for these.
     PartialSuccess,
+    /// The exporter panicked over it, which is a bug.
+    Panic,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Permanent, Self::Expired, Self::NoRetry, Self::Shutdown, Self::PartialSuccess];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Permanent, Self::Expired, Self::NoRetry, Self::Shutdown, Self::PartialSuccess, Self::Panic];
 
     /// The label of the counter.
     pub(crate) fn as_str(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Reason {
             Self::NoRetry => "retry_disabled",
             Self::Shutdown => "shutdown",
             Self::PartialSuccess => "partial_success",
+            Self::Panic => "panic",
         }
     }
 }

@@ -139,3 +139,28 @@ async fn without_repeats_a_failure_is_final() {
     setup.sink.wait_for_items(1).await;
     assert_eq!(setup.dropped("retry_disabled"), 3.0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_counted_and_the_other_tasks_go_on() {
+    struct Panics(Arc<Sink>);
+
+    #[async_trait]
+    impl Sender for Panics {
+        async fn send(&self, batch: &Batch) -> Result<Sent, ConsumeError> {
+            assert!(batch.items() != 13, "unlucky");
+            self.0.consume(batch.clone()).await?;
+            Ok(Sent::default())
+        }
+    }
+
+    let (sink, context) = (Sink::new(), Context::detached(Kind::Exporter, "test/one"));
+    let settings = queue(QueueConfig { num_consumers: 2, ..QueueConfig::default() });
+    let sender = Panics(Arc::clone(&sink));
+    let exporter = Exporter::new(context.clone(), Signal::Traces, sender, settings);
+    exporter.start(&Host::default()).await.unwrap();
+    exporter.consume(samples::spans(13)).await.unwrap();
+    exporter.consume(samples::spans(5)).await.unwrap();
+    sink.wait_for_items(5).await;
+    let setup = Setup { sink, exporter, context };
+    assert_eq!((setup.dropped("panic"), setup.queue("size")), (13.0, 0.0));
+}
