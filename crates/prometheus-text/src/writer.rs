@@ -158,10 +158,10 @@ impl Writer {
         self.out.clear();
     }
 
-    /// Takes what is written so far; writing goes on with a buffer of the same capacity.
-    pub fn take(&mut self) -> Vec<u8> {
-        let capacity = self.out.capacity();
-        std::mem::replace(&mut self.out, Vec::with_capacity(capacity))
+    /// Takes what is written so far; writing goes on in `empty`.
+    #[must_use]
+    pub fn exchange(&mut self, empty: Vec<u8>) -> Vec<u8> {
+        std::mem::replace(&mut self.out, empty)
     }
 
     /// Ends the exposition and gives the rest of the buffer.

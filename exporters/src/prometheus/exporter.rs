@@ -96,6 +96,7 @@ impl Component for Exporter {
         let registry = Arc::clone(&self.registry);
         let service =
             MetricsService::new(registry, Arc::clone(&self.stats), self.context.clock.clone(), offer);
+        let spares = service.spares();
         let stop = self.context.tasks.stop_token().clone();
         let server = serve_http(listener, &self.config.http(), Arc::new(service), None, stop.clone())
             .map_err(ComponentError::from_display)?;
@@ -113,6 +114,7 @@ impl Component for Exporter {
             "sweep",
             sweep_regularly(stop, move || {
                 Exporter::sweep(&registry, &stats, clock.unix_nanos());
+                spares.free();
             }),
         );
         Ok(())

@@ -10,6 +10,7 @@ mod registry;
 mod render;
 mod selection;
 mod server;
+mod spares;
 mod stats;
 mod value;
 

@@ -37,8 +37,15 @@ pub(super) struct Scrape {
 }
 
 impl Scrape {
-    pub(super) fn new(style: Style) -> Self {
-        Self { style, writer: Writer::new(style.format), family: None, labels: None, escaped: Vec::new() }
+    /// A scrape that writes into `buffer` first.
+    pub(super) fn new(style: Style, buffer: Vec<u8>) -> Self {
+        Self {
+            style,
+            writer: Writer::with_buffer(style.format, buffer),
+            family: None,
+            labels: None,
+            escaped: Vec::new(),
+        }
     }
 
     /// Writes on until `piece` bytes are there or all is written; breaks if there may be more.
@@ -58,9 +65,9 @@ impl Scrape {
         })
     }
 
-    /// Takes what is written so far.
-    pub(super) fn take(&mut self) -> Vec<u8> {
-        self.writer.take()
+    /// Takes what is written so far; writing goes on in `empty`.
+    pub(super) fn exchange(&mut self, empty: Vec<u8>) -> Vec<u8> {
+        self.writer.exchange(empty)
     }
 
     /// What is written so far.

@@ -15,10 +15,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::registry::Registry;
 use super::render::{Scrape, Style};
+use super::spares::Spares;
 use super::stats::Stats;
 
 /// Bytes rendered under one lock: long enough to be cheap, short enough not to hold batches up.
 const PIECE: usize = 64 * 1024;
+
+/// Room for a piece and the series that takes it past its end.
+const BUFFER: usize = PIECE + PIECE / 8;
 
 /// Scrapes that are rendered or sent at one time; further ones wait. Each holds its whole response.
 const MAX_SCRAPES: usize = 8;
@@ -39,11 +43,18 @@ pub(super) struct MetricsService {
     clock: Clock,
     offer: Offer,
     scrapes: Arc<Semaphore>,
+    spares: Arc<Spares>,
 }
 
 impl MetricsService {
     pub(super) fn new(registry: Arc<Mutex<Registry>>, stats: Arc<Stats>, clock: Clock, offer: Offer) -> Self {
-        Self { registry, stats, clock, offer, scrapes: Arc::new(Semaphore::new(MAX_SCRAPES)) }
+        let scrapes = Arc::new(Semaphore::new(MAX_SCRAPES));
+        Self { registry, stats, clock, offer, scrapes, spares: Arc::default() }
+    }
+
+    /// The buffers of sent responses, to be freed now and then.
+    pub(super) fn spares(&self) -> Arc<Spares> {
+        Arc::clone(&self.spares)
     }
 
     async fn answer(&self, request: HttpRequest) -> HttpResponse {
@@ -77,8 +88,8 @@ impl MetricsService {
     /// Renders piece by piece; other tasks and batches get their turn in between.
     async fn render(&self, style: Style, gzip: bool) -> Vec<Bytes> {
         let now = self.clock.unix_nanos();
-        let mut body = Body::new(gzip);
-        let mut scrape = Scrape::new(style);
+        let mut body = Body::new(gzip, Arc::clone(&self.spares));
+        let mut scrape = Scrape::new(style, self.spares.take(BUFFER));
         loop {
             let more = {
                 let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,18 +119,20 @@ impl HttpService for MetricsService {
 struct Body {
     pieces: Vec<Bytes>,
     gzip: Option<GzEncoder<Vec<u8>>>,
+    spares: Arc<Spares>,
 }
 
 impl Body {
-    fn new(gzip: bool) -> Self {
+    fn new(gzip: bool, spares: Arc<Spares>) -> Self {
         let gzip = gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
-        Self { pieces: Vec::new(), gzip }
+        Self { pieces: Vec::new(), gzip, spares }
     }
 
     /// Takes what is written so far; compressed, the scrape's buffer is used again.
     fn push(&mut self, scrape: &mut Scrape) {
         let Some(encoder) = &mut self.gzip else {
-            self.pieces.push(scrape.take().into());
+            let full = scrape.exchange(self.spares.take(BUFFER));
+            self.pieces.push(self.spares.lend(full));
             return;
         };
         // Writing into memory does not fail.
@@ -131,11 +144,15 @@ impl Body {
     }
 
     fn finish(mut self, end: Vec<u8>) -> Vec<Bytes> {
-        let end = match self.gzip {
-            None => Ok(end),
-            Some(mut encoder) => encoder.write_all(&end).and_then(|()| encoder.finish()),
-        };
-        self.pieces.extend(end.map(Bytes::from));
+        // The buffer comes back in either case.
+        let end = self.spares.lend(end);
+        match self.gzip {
+            None => self.pieces.push(end),
+            Some(mut encoder) => {
+                let compressed = encoder.write_all(&end).and_then(|()| encoder.finish());
+                self.pieces.extend(compressed.map(Bytes::from));
+            }
+        }
         self.pieces
     }
 }

@@ -37,10 +37,10 @@ fn scrape(registry: &mut Registry, config: &Config, accept: &str, now: u64, piec
     let as_stored = escaping.keeps_classic_names() && !config.has_utf8_names();
     let style =
         Style { format, escaping: (!as_stored).then_some(escaping), timestamps: config.send_timestamps };
-    let mut scrape = Scrape::new(style);
+    let mut scrape = Scrape::new(style, Vec::new());
     let mut text = Vec::new();
     while scrape.fill(registry, now, piece).is_break() {
-        text.extend(scrape.take());
+        text.extend(scrape.exchange(Vec::new()));
     }
     text.extend(scrape.finish());
     String::from_utf8(text).unwrap()

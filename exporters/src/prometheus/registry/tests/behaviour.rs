@@ -135,11 +135,11 @@ fn a_scrape_in_pieces_survives_what_happens_in_between() {
     };
     registry.ingest(&[&from("h", many(1.0))], NOW, &mut tally);
     let style = Style { format: otelcol_prometheus_text::Format::Text, escaping: None, timestamps: false };
-    let mut under_way = Scrape::new(style);
+    let mut under_way = Scrape::new(style, Vec::new());
     let mut text = Vec::new();
     let mut piece = 0;
     while under_way.fill(&mut registry, NOW, 1).is_break() {
-        text.extend(under_way.take());
+        text.extend(under_way.exchange(Vec::new()));
         let name = format!("m{:02}", piece % 50);
         let gone =
             NumberDataPoint { flags: DataPointFlags::NoRecordedValueMask as u32, ..point("d", 0.0, 0) };
