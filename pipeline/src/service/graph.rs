@@ -79,6 +79,7 @@ impl Graph {
         for instance in self.instances.values() {
             instance.forget(shared);
         }
+        shared.handover.clear();
         *self = Self::default();
     }
 
