@@ -87,7 +87,7 @@ impl Aggregator {
         let rules = Rules {
             metric_type: config.enable_metric_type,
             simple_tags: config.enable_simple_tags,
-            monotonic: config.is_monotonic_counter,
+            monotonic: config.monotonic_counters(),
             whole: config.counter_type != "float",
             client_address: config.client_address,
             ip_only: config.enable_ip_only_aggregation,

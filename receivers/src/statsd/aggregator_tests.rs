@@ -297,7 +297,7 @@ fn negative_counters_need_sums_that_may_fall() {
     expect(&bench.numbers(), &[("a", 8.0)]);
     assert_eq!(bench.refused("negative_counter"), 2.0);
 
-    let mut bench = Bench::new(Config { is_monotonic_counter: false, ..guide() });
+    let mut bench = Bench::new(Config { is_monotonic_counter: Some(false), ..guide() });
     bench.send("a:5|c\na:-7|c");
     let metrics = bench.flush();
     assert_eq!(numbers(&metrics["a"]), [("a".to_owned(), -2.0)]);

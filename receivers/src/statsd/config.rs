@@ -28,8 +28,9 @@ pub struct Config {
     pub enable_metric_type: bool,
     /// Takes tags without a value.
     pub enable_simple_tags: bool,
-    /// Sends counters as sums that only grow, and refuses negative increments.
-    pub is_monotonic_counter: bool,
+    /// Sends counters as sums that only grow, and refuses negative increments. Left out, the feature gate
+    /// `receiver.statsd.monotonicCounterDefault` decides, which is on.
+    pub is_monotonic_counter: Option<bool>,
     /// Leaves the port out of [`client_address`](Self::client_address).
     pub enable_ip_only_aggregation: bool,
     /// Leaves the client out of the identity of everything but gauges.
@@ -171,7 +172,7 @@ impl Default for Config {
             aggregation_interval: GoDuration::from_secs(60),
             enable_metric_type: false,
             enable_simple_tags: false,
-            is_monotonic_counter: true,
+            is_monotonic_counter: None,
             enable_ip_only_aggregation: false,
             ignore_host: false,
             counter_type: "int".to_owned(),
@@ -187,6 +188,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether counters only grow.
+    pub(super) fn monotonic_counters(&self) -> bool {
+        self.is_monotonic_counter.unwrap_or(true)
+    }
+
     /// The endpoint, or the transport's own default where it is empty (for `unixgram` also where it was left out).
     pub(super) fn address(&self, transport: Transport) -> &str {
         match self.endpoint.as_str() {

@@ -58,7 +58,7 @@ fn every_key_has_its_name() {
     assert_eq!(config.limits, limits);
     assert_eq!(config.timer_histogram_mapping[0].histogram.explicit_buckets[0].buckets, [1.0, 10.5]);
     assert_eq!(config.timer_histogram_mapping[1].summary.percentiles, [0.0, 99.9]);
-    assert!(!config.keep_gauges && !config.is_monotonic_counter && config.client_address);
+    assert!(!config.keep_gauges && config.is_monotonic_counter == Some(false) && config.client_address);
 }
 
 #[test]

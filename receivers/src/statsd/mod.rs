@@ -46,7 +46,9 @@ use transport::Transport;
 
 /// The factory of `statsd`.
 pub fn factory() -> ReceiverFactory {
-    ReceiverFactory::receiver::<Config>("statsd", &[Signal::Metrics], |context, config, outputs| {
+    ReceiverFactory::receiver::<Config>("statsd", &[Signal::Metrics], |context, mut config, outputs| {
+        let gate = context.gates.is_enabled("receiver.statsd.monotonicCounterDefault");
+        config.is_monotonic_counter.get_or_insert(gate);
         Ok(Arc::new(Statsd::new(context, config, &outputs)?) as Arc<dyn Component>)
     })
 }

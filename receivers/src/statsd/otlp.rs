@@ -48,7 +48,7 @@ impl Style {
     /// As the settings say.
     pub(super) fn new(config: &Config, context: &Context) -> Self {
         Self {
-            monotonic: config.is_monotonic_counter,
+            monotonic: config.monotonic_counters(),
             whole: config.counter_type != "float",
             client_address: config.client_address,
             version: context.build.version,

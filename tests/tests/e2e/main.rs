@@ -4,6 +4,7 @@
 
 mod conference;
 mod config_errors;
+mod gates;
 mod guide;
 mod otlp;
 mod quiet_night;
