@@ -52,8 +52,10 @@ http_exporter_config! {
         /// More labels.
         pub labels: Labels = Labels::default(),
     }
-    timeout: GoDuration::from_secs(30),
-    compression: Compression::None,
+    defaults {
+        timeout: GoDuration::from_secs(30),
+        compression: Compression::None,
+    }
 }
 
 impl ComponentConfig for Config {

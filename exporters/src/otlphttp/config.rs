@@ -31,8 +31,10 @@ http_exporter_config! {
         /// The form of request bodies.
         pub encoding: Encoding = Encoding::Proto,
     }
-    timeout: GoDuration::from_secs(30),
-    compression: Compression::Gzip,
+    defaults {
+        timeout: GoDuration::from_secs(30),
+        compression: Compression::Gzip,
+    }
 }
 
 impl Config {

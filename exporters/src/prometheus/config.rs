@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use otelcol_confmap::{GoDuration, present};
-use otelcol_net::config::{CorsConfig, Headers, HttpServerConfig, HttpServerKeepalive, ServerTls};
+use otelcol_net::config::HttpServerConfig;
 use otelcol_pipeline::{ComponentConfig, ConfigIssue};
 use otelcol_prometheus_text::{MetricNamer, Strategy, label_name};
 use serde::Deserialize;
@@ -13,69 +13,39 @@ use super::registry::Rules;
 use super::selection::Selection;
 use crate::helper::QueueConfig;
 
-/// Settings of the prometheus exporter: otelcol's keys, and `repeat_namespace` and `max_series`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
-pub struct Config {
-    /// `host:port` to serve `/metrics` on. Required.
-    pub endpoint: String,
-    /// `tcp` (default), `tcp4`, `tcp6` or `unix`.
-    pub transport: String,
-    /// TLS; plain text where absent.
-    #[serde(deserialize_with = "present")]
-    pub tls: Option<ServerTls>,
-    /// Answers to browsers of other origins.
-    #[serde(deserialize_with = "present")]
-    pub cors: Option<CorsConfig>,
-    /// Largest request body in bytes; 0 means 20 MiB.
-    pub max_request_body_size: usize,
-    /// Accepted for otelcol's files; without effect.
-    pub include_metadata: bool,
-    /// Added to each response.
-    pub response_headers: Headers,
-    /// Encodings a request body may come in.
-    pub compression_algorithms: Vec<String>,
-    /// Time for a whole request. Zero: no limit.
-    pub read_timeout: GoDuration,
-    /// Time for the headers of a request.
-    pub read_header_timeout: GoDuration,
-    /// Time for a response.
-    pub write_timeout: GoDuration,
-    /// Connections between requests.
-    #[serde(deserialize_with = "present")]
-    pub keepalive: Option<HttpServerKeepalive>,
-    /// How long a connection may wait for its next request.
-    pub idle_timeout: GoDuration,
-    /// Whether a connection may carry more than one request.
-    pub keep_alives_enabled: bool,
-
-    /// Accepted for otelcol's files; without effect: points are taken into memory at once, there is nothing to wait for.
-    #[serde(deserialize_with = "present")]
-    pub sending_queue: Option<QueueConfig>,
-    /// Put before each name that does not begin with it.
-    pub namespace: String,
-    /// Put the namespace also before names that begin with it already, as otelcol does.
-    pub repeat_namespace: bool,
-    /// Labels of each series.
-    pub const_labels: BTreeMap<String, String>,
-    /// Write the time of each point behind its value.
-    pub send_timestamps: bool,
-    /// How long a series is served after its last point. Zero: for ever.
-    pub metric_expiration: GoDuration,
-    /// Resource attributes as labels, the older way.
-    pub resource_to_telemetry_conversion: ResourceConversion,
-    /// Resource attributes as labels, by patterns.
-    pub resource_constant_labels: ResourceConversion,
-    /// Offer OpenMetrics to scrapers that ask for it.
-    pub enable_open_metrics: bool,
-    /// Leave out the `otel_scope_*` labels.
-    pub without_scope_info: bool,
-    /// Add units and types to names; `translation_strategy` wins over it.
-    pub add_metric_suffixes: bool,
-    /// How names are made; empty: by `add_metric_suffixes`.
-    pub translation_strategy: String,
-    /// Most series kept; points of further ones are dropped and counted.
-    pub max_series: usize,
+otelcol_net::http_server_config! {
+    /// Settings of the prometheus exporter: otelcol's keys, and `repeat_namespace` and `max_series`.
+    pub struct Config {
+        /// Accepted for otelcol's files; without effect: points are taken into memory at once, there is nothing to wait for.
+        #[serde(deserialize_with = "present")]
+        pub sending_queue: Option<QueueConfig> = None,
+        /// Put before each name that does not begin with it.
+        pub namespace: String = String::new(),
+        /// Put the namespace also before names that begin with it already, as otelcol does.
+        pub repeat_namespace: bool = false,
+        /// Labels of each series.
+        pub const_labels: BTreeMap<String, String> = BTreeMap::new(),
+        /// Write the time of each point behind its value.
+        pub send_timestamps: bool = false,
+        /// How long a series is served after its last point. Zero: for ever.
+        pub metric_expiration: GoDuration = GoDuration::from_secs(300),
+        /// Resource attributes as labels, the older way.
+        pub resource_to_telemetry_conversion: ResourceConversion = ResourceConversion::default(),
+        /// Resource attributes as labels, by patterns.
+        pub resource_constant_labels: ResourceConversion = ResourceConversion::default(),
+        /// Offer OpenMetrics to scrapers that ask for it.
+        pub enable_open_metrics: bool = false,
+        /// Leave out the `otel_scope_*` labels.
+        pub without_scope_info: bool = false,
+        /// Add units and types to names; `translation_strategy` wins over it.
+        pub add_metric_suffixes: bool = true,
+        /// How names are made; empty: by `add_metric_suffixes`.
+        pub translation_strategy: String = String::new(),
+        /// Most series kept; points of further ones are dropped and counted.
+        pub max_series: usize = 1_000_000,
+    }
+    // An empty one counts as written.
+    sections { #[serde(deserialize_with = "present")] }
 }
 
 /// Which resource attributes become labels.
@@ -90,41 +60,6 @@ pub struct ResourceConversion {
     pub included: Vec<String>,
     /// But for those that match one of these.
     pub excluded: Vec<String>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        let http = HttpServerConfig::default();
-        Self {
-            endpoint: http.endpoint,
-            transport: http.transport,
-            tls: http.tls,
-            cors: http.cors,
-            max_request_body_size: http.max_request_body_size,
-            include_metadata: http.include_metadata,
-            response_headers: http.response_headers,
-            compression_algorithms: http.compression_algorithms,
-            read_timeout: http.read_timeout,
-            read_header_timeout: http.read_header_timeout,
-            write_timeout: http.write_timeout,
-            keepalive: http.keepalive,
-            idle_timeout: http.idle_timeout,
-            keep_alives_enabled: http.keep_alives_enabled,
-            sending_queue: None,
-            namespace: String::new(),
-            repeat_namespace: false,
-            const_labels: BTreeMap::new(),
-            send_timestamps: false,
-            metric_expiration: GoDuration::from_secs(300),
-            resource_to_telemetry_conversion: ResourceConversion::default(),
-            resource_constant_labels: ResourceConversion::default(),
-            enable_open_metrics: false,
-            without_scope_info: false,
-            add_metric_suffixes: true,
-            translation_strategy: String::new(),
-            max_series: 1_000_000,
-        }
-    }
 }
 
 impl ResourceConversion {
@@ -243,21 +178,6 @@ impl Config {
     }
 
     pub(super) fn http(&self) -> HttpServerConfig {
-        HttpServerConfig {
-            endpoint: self.endpoint.trim().to_owned(),
-            transport: self.transport.clone(),
-            tls: self.tls.clone(),
-            cors: self.cors.clone(),
-            max_request_body_size: self.max_request_body_size,
-            include_metadata: self.include_metadata,
-            response_headers: self.response_headers.clone(),
-            compression_algorithms: self.compression_algorithms.clone(),
-            read_timeout: self.read_timeout,
-            read_header_timeout: self.read_header_timeout,
-            write_timeout: self.write_timeout,
-            keepalive: self.keepalive.clone(),
-            idle_timeout: self.idle_timeout,
-            keep_alives_enabled: self.keep_alives_enabled,
-        }
+        HttpServerConfig { endpoint: self.endpoint.trim().to_owned(), ..HttpServerConfig::from(self) }
     }
 }

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use http::StatusCode;
+use otelcol_net::config::HttpServerConfig;
 use otelcol_net::{HttpRequest, HttpResponse, HttpService, Listener, serve_http};
 use otelcol_pipeline::status::Board;
 use otelcol_pipeline::{Clock, Component, ComponentError, Context, Extension, ExtensionFactory, Host, Kind};
@@ -63,8 +64,9 @@ impl Component for HealthCheck {
             clock,
         };
         let stop = self.context.tasks.stop_token().clone();
-        let server = serve_http(listener, &self.config.server(), Arc::new(checker), None, stop)
-            .map_err(ComponentError::from_display)?;
+        let server =
+            serve_http(listener, &HttpServerConfig::from(&self.config), Arc::new(checker), None, stop)
+                .map_err(ComponentError::from_display)?;
         self.context.tasks.spawn("http", server);
         Ok(())
     }

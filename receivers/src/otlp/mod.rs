@@ -11,6 +11,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use otelcol_net::config::HttpServerConfig;
 use otelcol_net::{Listener, serve_grpc, serve_http};
 use otelcol_pdata::Signal;
 use otelcol_pipeline::{Component, ComponentError, Context, Host, Kind, Outputs, ReceiverFactory};
@@ -68,7 +69,7 @@ impl Component for Otlp {
             let door = Door::new(&self.context, &self.outputs, "http");
             let service = Arc::new(HttpReceiver { door, paths: config.paths() });
             let address = address(&listener);
-            let server = serve_http(listener, &config.server(), service, None, stop.clone());
+            let server = serve_http(listener, &HttpServerConfig::from(config), service, None, stop.clone());
             self.serve("http", &address, server.map_err(ComponentError::from_display)?);
         }
         Ok(())

@@ -3,8 +3,7 @@
 use otelcol_confmap::GoDuration;
 use serde::Deserialize;
 
-use super::{ClientTls, Headers, ServerTls};
-use crate::compress::Compression;
+use super::ServerTls;
 
 const MIB: usize = 1024 * 1024;
 
@@ -94,51 +93,46 @@ pub struct KeepaliveEnforcement {
     pub permit_without_stream: bool,
 }
 
-/// A gRPC client, after otelcol's `configgrpc.ClientConfig`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
-pub struct GrpcClientConfig {
-    /// `host:port`, `http://host:port`, `https://host:port`, `dns:///host:port`, `passthrough:///host:port`
-    /// or `unix:///path`.
-    pub endpoint: String,
-    /// TLS; on unless `insecure`, as in otelcol.
-    pub tls: ClientTls,
-    /// Compression of requests: none, gzip, zstd, snappy or (here only) deflate.
-    pub compression: Compression,
-    /// Sent with each call.
-    pub headers: Headers,
-    /// Pings.
-    pub keepalive: Option<GrpcClientKeepalive>,
-    /// No effect here: sizes a buffer of the Go implementation.
-    pub read_buffer_size: usize,
-    /// No effect here: sizes a buffer of the Go implementation.
-    pub write_buffer_size: usize,
-    /// Let a call wait for a connection up to its deadline, instead of failing when the server can not be reached.
-    pub wait_for_ready: bool,
-    /// `round_robin` (default) or `pick_first`. One connection is kept, to the first address that answers.
-    pub balancer_name: String,
-    /// `:authority` to send instead of the endpoint's.
-    pub authority: String,
-    /// User agent to send instead of the client's own.
-    pub user_agent: String,
+/// Writes the settings of a component that is a gRPC client, flat as otelcol has them; `config/flat.rs` says why and
+/// how.
+#[macro_export]
+macro_rules! grpc_client_config {
+    ($($config:tt)*) => {
+        $crate::flat_config! {
+            $($config)*
+            shared $crate::config::GrpcClientConfig {
+                /// `host:port`, `http://host:port`, `https://host:port`, `dns:///host:port`,
+                /// `passthrough:///host:port` or `unix:///path`.
+                pub endpoint: String = String::new(),
+                /// TLS; on unless `insecure`, as in otelcol.
+                pub tls: $crate::config::ClientTls = Default::default(),
+                /// Compression of requests: none, gzip, zstd, snappy or (here only) deflate.
+                pub compression: $crate::Compression = $crate::Compression::None,
+                /// Sent with each call.
+                pub headers: $crate::config::Headers = Default::default(),
+                /// Pings.
+                pub keepalive: Option<$crate::config::GrpcClientKeepalive> = Some(Default::default()),
+                /// No effect here: sizes a buffer of the Go implementation.
+                pub read_buffer_size: usize = 0,
+                /// No effect here: sizes a buffer of the Go implementation.
+                pub write_buffer_size: usize = 0,
+                /// Let a call wait for a connection up to its deadline, instead of failing when the server can not be
+                /// reached.
+                pub wait_for_ready: bool = false,
+                /// `round_robin` (default) or `pick_first`. One connection is kept, to the first address that answers.
+                pub balancer_name: String = "round_robin".to_owned(),
+                /// `:authority` to send instead of the endpoint's.
+                pub authority: String = String::new(),
+                /// User agent to send instead of the client's own.
+                pub user_agent: String = String::new(),
+            }
+        }
+    };
 }
 
-impl Default for GrpcClientConfig {
-    fn default() -> Self {
-        GrpcClientConfig {
-            endpoint: String::new(),
-            tls: ClientTls::default(),
-            compression: Compression::None,
-            headers: Headers::default(),
-            keepalive: Some(GrpcClientKeepalive::default()),
-            read_buffer_size: 0,
-            write_buffer_size: 0,
-            wait_for_ready: false,
-            balancer_name: "round_robin".to_owned(),
-            authority: String::new(),
-            user_agent: String::new(),
-        }
-    }
+grpc_client_config! {
+    /// A gRPC client, after otelcol's `configgrpc.ClientConfig`.
+    pub struct GrpcClientConfig {}
 }
 
 /// `keepalive` of a gRPC client.

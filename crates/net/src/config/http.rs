@@ -5,62 +5,60 @@ use std::time::Duration;
 use otelcol_confmap::GoDuration;
 use serde::Deserialize;
 
-use super::{ClientTls, Headers, ServerTls};
-use crate::compress::Compression;
-
-/// An HTTP server, after otelcol's `confighttp.ServerConfig`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
-pub struct HttpServerConfig {
-    /// `host:port`, `:port`, or a path where `transport` is `unix`. The component sets the default.
-    pub endpoint: String,
-    /// `tcp` (default), `tcp4`, `tcp6` or `unix`.
-    pub transport: String,
-    /// TLS; plain text where absent.
-    pub tls: Option<ServerTls>,
-    /// Answers to browsers of other origins.
-    pub cors: Option<CorsConfig>,
-    /// Largest body in bytes, before and after decompression. 0 means 20 MiB.
-    pub max_request_body_size: usize,
-    /// Accepted for otelcol's files: a service here always sees the headers and decides what it passes on.
-    pub include_metadata: bool,
-    /// Added to each response.
-    pub response_headers: Headers,
-    /// Encodings a body may come in, `""` for none. Empty: all this crate knows.
-    pub compression_algorithms: Vec<String>,
-    /// Time for a whole request, body included. Zero: no limit but that a body must not stall for a minute.
-    pub read_timeout: GoDuration,
-    /// Time for the headers of a request. Zero: `read_timeout`.
-    pub read_header_timeout: GoDuration,
-    /// Time from the headers of a request to the last byte of its response. Zero: no limit.
-    pub write_timeout: GoDuration,
-    /// otelcol's newer way to write the next two.
-    pub keepalive: Option<HttpServerKeepalive>,
-    /// How long a connection may wait for its next request. Zero: `read_timeout`.
-    pub idle_timeout: GoDuration,
-    /// Whether a connection may carry more than one request.
-    pub keep_alives_enabled: bool,
+/// Writes the settings of a component that is an HTTP server, flat as otelcol has them; `config/flat.rs` says why and
+/// how. `sections` gives an attribute to the optional sections.
+#[macro_export]
+macro_rules! http_server_config {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident { $($own:tt)* }
+        $(defaults { $($defaults:tt)* })?
+        $(sections { #[$section:meta] })?
+    ) => {
+        $crate::flat_config! {
+            $(#[$meta])*
+            pub struct $name { $($own)* }
+            $(defaults { $($defaults)* })?
+            shared $crate::config::HttpServerConfig {
+                /// `host:port`, `:port`, or a path where `transport` is `unix`. The component sets the default.
+                pub endpoint: String = String::new(),
+                /// `tcp` (default), `tcp4`, `tcp6` or `unix`.
+                pub transport: String = "tcp".to_owned(),
+                /// TLS; plain text where absent.
+                $( #[$section] )?
+                pub tls: Option<$crate::config::ServerTls> = None,
+                /// Answers to browsers of other origins.
+                $( #[$section] )?
+                pub cors: Option<$crate::config::CorsConfig> = None,
+                /// Largest body in bytes, before and after decompression. 0 means 20 MiB.
+                pub max_request_body_size: usize = 0,
+                /// Accepted for otelcol's files: a service here always sees the headers and decides what it passes on.
+                pub include_metadata: bool = false,
+                /// Added to each response.
+                pub response_headers: $crate::config::Headers = Default::default(),
+                /// Encodings a body may come in, `""` for none. Empty: all this crate knows.
+                pub compression_algorithms: Vec<String> = Vec::new(),
+                /// Time for a whole request, body included. Zero: no limit but that a body must not stall for a minute.
+                pub read_timeout: otelcol_confmap::GoDuration = Default::default(),
+                /// Time for the headers of a request. Zero: `read_timeout`.
+                pub read_header_timeout: otelcol_confmap::GoDuration = otelcol_confmap::GoDuration::from_secs(60),
+                /// Time from the headers of a request to the last byte of its response. Zero: no limit.
+                pub write_timeout: otelcol_confmap::GoDuration = otelcol_confmap::GoDuration::from_secs(30),
+                /// otelcol's newer way to write the next two.
+                $( #[$section] )?
+                pub keepalive: Option<$crate::config::HttpServerKeepalive> = None,
+                /// How long a connection may wait for its next request. Zero: `read_timeout`.
+                pub idle_timeout: otelcol_confmap::GoDuration = otelcol_confmap::GoDuration::from_secs(60),
+                /// Whether a connection may carry more than one request.
+                pub keep_alives_enabled: bool = true,
+            }
+        }
+    };
 }
 
-impl Default for HttpServerConfig {
-    fn default() -> Self {
-        HttpServerConfig {
-            endpoint: String::new(),
-            transport: "tcp".to_owned(),
-            tls: None,
-            cors: None,
-            max_request_body_size: 0,
-            include_metadata: false,
-            response_headers: Headers::default(),
-            compression_algorithms: Vec::new(),
-            read_timeout: GoDuration::from_secs(0),
-            read_header_timeout: GoDuration::from_secs(60),
-            write_timeout: GoDuration::from_secs(30),
-            keepalive: None,
-            idle_timeout: GoDuration::from_secs(60),
-            keep_alives_enabled: true,
-        }
-    }
+http_server_config! {
+    /// An HTTP server, after otelcol's `confighttp.ServerConfig`.
+    pub struct HttpServerConfig {}
 }
 
 impl HttpServerConfig {
@@ -114,68 +112,56 @@ pub struct CorsConfig {
     pub max_age: u64,
 }
 
-/// An HTTP client, after otelcol's `confighttp.ClientConfig`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
-pub struct HttpClientConfig {
-    /// `http://` or `https://` URL the component sends to.
-    pub endpoint: String,
-    /// TLS of `https://` endpoints.
-    pub tls: ClientTls,
-    /// Compression of request bodies.
-    pub compression: Compression,
-    /// Level of the compression.
-    pub compression_params: CompressionParams,
-    /// Sent with each request; they win over the component's own.
-    pub headers: Headers,
-    /// Time for one request, connection and reply included. Zero: the caller's.
-    pub timeout: GoDuration,
-    /// No effect here: sizes a buffer of the Go implementation.
-    pub read_buffer_size: usize,
-    /// No effect here: sizes a buffer of the Go implementation.
-    pub write_buffer_size: usize,
-    /// otelcol's newer way to write the next four.
-    pub keepalive: Option<HttpClientKeepalive>,
-    /// Connections kept for later; 0 means no limit.
-    pub max_idle_conns: usize,
-    /// Connections kept for later per host; 0 means `max_idle_conns` (Go: 2).
-    pub max_idle_conns_per_host: usize,
-    /// How long a connection is kept for later; 0 means for ever.
-    pub idle_conn_timeout: GoDuration,
-    /// A new connection for each request.
-    pub disable_keep_alives: bool,
-    /// Requests in flight at one time, which with HTTP/1.1 is connections in use; 0 means no limit.
-    pub max_conns_per_host: usize,
-    /// Ping an HTTP/2 connection on which nothing was received for this long. Zero: never.
-    pub http2_read_idle_timeout: GoDuration,
-    /// Close it when the ping is not answered for this long. Zero: 15 s.
-    pub http2_ping_timeout: GoDuration,
-    /// Offer HTTP/2 when connecting with TLS.
-    pub force_attempt_http2: bool,
+/// Writes the settings of a component that is an HTTP client, flat as otelcol has them; `config/flat.rs` says why and
+/// how.
+#[macro_export]
+macro_rules! http_client_config {
+    ($($config:tt)*) => {
+        $crate::flat_config! {
+            $($config)*
+            shared $crate::config::HttpClientConfig {
+                /// `http://` or `https://` URL the component sends to.
+                pub endpoint: String = String::new(),
+                /// TLS of `https://` endpoints.
+                pub tls: $crate::config::ClientTls = Default::default(),
+                /// Compression of request bodies.
+                pub compression: $crate::Compression = $crate::Compression::None,
+                /// Level of the compression.
+                pub compression_params: $crate::config::CompressionParams = Default::default(),
+                /// Sent with each request; they win over the component's own.
+                pub headers: $crate::config::Headers = Default::default(),
+                /// Time for one request, connection and reply included. Zero: the caller's, if any.
+                pub timeout: otelcol_confmap::GoDuration = Default::default(),
+                /// No effect here: sizes a buffer of the Go implementation.
+                pub read_buffer_size: usize = 0,
+                /// No effect here: sizes a buffer of the Go implementation.
+                pub write_buffer_size: usize = 0,
+                /// otelcol's newer way to write the next four.
+                pub keepalive: Option<$crate::config::HttpClientKeepalive> = None,
+                /// Connections kept for later; 0 means no limit.
+                pub max_idle_conns: usize = 100,
+                /// Connections kept for later per host; 0 means `max_idle_conns` (Go: 2).
+                pub max_idle_conns_per_host: usize = 0,
+                /// How long a connection is kept for later; 0 means for ever.
+                pub idle_conn_timeout: otelcol_confmap::GoDuration = otelcol_confmap::GoDuration::from_secs(90),
+                /// A new connection for each request.
+                pub disable_keep_alives: bool = false,
+                /// Requests in flight at one time, which with HTTP/1.1 is connections in use; 0 means no limit.
+                pub max_conns_per_host: usize = 0,
+                /// Ping an HTTP/2 connection on which nothing was received for this long. Zero: never.
+                pub http2_read_idle_timeout: otelcol_confmap::GoDuration = Default::default(),
+                /// Close it when the ping is not answered for this long. Zero: 15 s.
+                pub http2_ping_timeout: otelcol_confmap::GoDuration = Default::default(),
+                /// Offer HTTP/2 when connecting with TLS.
+                pub force_attempt_http2: bool = true,
+            }
+        }
+    };
 }
 
-impl Default for HttpClientConfig {
-    fn default() -> Self {
-        HttpClientConfig {
-            endpoint: String::new(),
-            tls: ClientTls::default(),
-            compression: Compression::None,
-            compression_params: CompressionParams::default(),
-            headers: Headers::default(),
-            timeout: GoDuration::from_secs(0),
-            read_buffer_size: 0,
-            write_buffer_size: 0,
-            keepalive: None,
-            max_idle_conns: 100,
-            max_idle_conns_per_host: 0,
-            idle_conn_timeout: GoDuration::from_secs(90),
-            disable_keep_alives: false,
-            max_conns_per_host: 0,
-            http2_read_idle_timeout: GoDuration::from_secs(0),
-            http2_ping_timeout: GoDuration::from_secs(0),
-            force_attempt_http2: true,
-        }
-    }
+http_client_config! {
+    /// An HTTP client, after otelcol's `confighttp.ClientConfig`.
+    pub struct HttpClientConfig {}
 }
 
 impl HttpClientConfig {

@@ -4,6 +4,7 @@
 //! A key of otelcol that this crate can not honour is absent, so that the configuration loader refuses it by
 //! name. Keys that only size Go's own buffers are accepted and marked "no effect here".
 
+mod flat;
 mod grpc;
 mod headers;
 mod http;
