@@ -29,7 +29,7 @@ fn config(choice: u8) -> Config {
         timer_histogram_mapping: vec![mapping("timing"), mapping("histogram")],
         enable_simple_tags: choice & 4 != 0,
         enable_metric_type: choice & 8 != 0,
-        is_monotonic_counter: choice & 16 != 0,
+        is_monotonic_counter: Some(choice & 16 != 0),
         ..Config::default()
     };
     if choice & 32 != 0 {
