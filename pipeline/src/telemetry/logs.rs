@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
+use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, Registry};
@@ -93,6 +94,14 @@ struct Lines {
     state: Arc<ArcSwap<State>>,
 }
 
+/// What tells at debug level of every frame and handshake: not this program's log below a warning.
+const LIBRARIES: [&str; 7] = ["h2", "hyper", "hyper_util", "mio", "rustls", "tokio", "want"];
+
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    let library = metadata.target().split("::").next().is_some_and(|name| LIBRARIES.contains(&name));
+    !library || *metadata.level() <= tracing::Level::WARN
+}
+
 fn level_of(level: tracing::Level) -> Level {
     match level {
         tracing::Level::ERROR => Level::Error,
@@ -113,13 +122,12 @@ fn name_of(level: Level) -> &'static str {
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        // Libraries tell at debug level of every frame; that is not this program's log.
-        let ours = metadata.target().starts_with("otelcol") || *metadata.level() <= tracing::Level::WARN;
-        ours && level_of(*metadata.level()) >= self.state.load().config.level
+        is_ours(metadata) && level_of(*metadata.level()) >= self.state.load().config.level
     }
 
-    fn register_callsite(&self, _: &'static Metadata<'static>) -> tracing::subscriber::Interest {
-        tracing::subscriber::Interest::sometimes()
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        // Asked once: a library's traces cost nothing afterwards. Ours depend on the level, which a reload changes.
+        if is_ours(metadata) { Interest::sometimes() } else { Interest::never() }
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
