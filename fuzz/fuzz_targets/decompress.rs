@@ -8,20 +8,10 @@ use libfuzzer_sys::fuzz_target;
 use otelcol_net::{Compression, compress, decompress};
 
 const LIMIT: usize = 64 * 1024;
-const ALL: [Compression; 8] = [
-    Compression::None,
-    Compression::Gzip,
-    Compression::Zstd,
-    Compression::Snappy,
-    Compression::SnappyFramed,
-    Compression::Deflate,
-    Compression::Zlib,
-    Compression::Lz4,
-];
 
 fuzz_target!(|input: &[u8]| {
     let Some((choice, body)) = input.split_first() else { return };
-    let kind = ALL[usize::from(*choice) % ALL.len()];
+    let kind = Compression::ALL[usize::from(*choice) % Compression::ALL.len()];
     if let Ok(plain) = decompress(kind, body, LIMIT) {
         assert!(plain.len() <= LIMIT, "{kind:?} gave {} bytes", plain.len());
     }
