@@ -1,9 +1,11 @@
 //! What Asterisk sends: the names of its metrics, what they mean, and which part of a name is an id.
 //!
 //! [`catalogue`] describes the metrics that Asterisk's modules send through StatsD and those of the guide's names
-//! that other receivers serve. [`statsd`] takes the names of `res_statsd` apart.
+//! that other receivers serve. [`statsd`] takes the names of `res_statsd` apart. [`redaction`] is what becomes of
+//! phone numbers and names on their way out.
 
 pub mod catalogue;
+pub mod redaction;
 pub mod statsd;
 
 /// The prefix of the guide's names, and what `prefix = asterisk` in `statsd.conf` puts before each name.
