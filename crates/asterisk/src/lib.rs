@@ -3,8 +3,15 @@
 //! [`catalogue`] describes the metrics that Asterisk's modules send through StatsD and those of the guide's names
 //! that other receivers serve. [`statsd`] takes the names of `res_statsd` apart. [`redaction`] is what becomes of
 //! phone numbers and names on their way out.
+//!
+//! [`ids`] gives each call the trace id that all of its metrics, traces, logs and CDR rows carry. [`cause`] names hangup
+//! causes, [`channel`] takes channel names apart, [`quality`] tells what a conversation sounded like.
 
 pub mod catalogue;
+pub mod cause;
+pub mod channel;
+pub mod ids;
+pub mod quality;
 pub mod redaction;
 pub mod statsd;
 
