@@ -1,5 +1,7 @@
 //! Receivers: one folder a component, one cargo feature a component.
 
+#[cfg(feature = "ami")]
+pub mod ami;
 #[cfg(feature = "hostmetrics")]
 pub mod hostmetrics;
 #[cfg(feature = "otlp")]

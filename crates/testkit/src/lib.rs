@@ -1,5 +1,6 @@
 //! Sinks, fakes and clocks for tests. Everything listens on port 0 of 127.0.0.1 and stops when it is dropped.
 
+pub mod ami;
 mod clock;
 mod logs;
 mod loki;

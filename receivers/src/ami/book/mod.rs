@@ -1,0 +1,1 @@
+//! The state that stays true: channels, calls, queues, peers, bridges, conferences, agents.

@@ -1,0 +1,10 @@
+//! Receiver of Asterisk's manager interface (AMI): calls as metrics, traces and logs.
+
+mod book;
+mod logs;
+mod metrics;
+mod signal;
+#[cfg(test)]
+mod testing;
+mod traces;
+pub mod wire;

@@ -1,0 +1,104 @@
+//! The events that somebody here looks at, by name.
+
+use std::sync::LazyLock;
+
+macro_rules! kinds {
+    ($($variant:ident $(= $name:literal)?,)+) => {
+        /// An event's name, found once. The names are those of `Event:` in Asterisk 11 to 22.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        #[expect(missing_docs, reason = "each is the event of that name")]
+        pub enum EventKind {
+            $($variant,)+
+            /// A name that is not in this list, or no event at all.
+            Other,
+        }
+
+        impl EventKind {
+            /// All kinds, [`EventKind::Other`] last: `ALL[kind as usize] == kind`.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+ Self::Other];
+
+            /// The name as Asterisk writes it; `other` for [`EventKind::Other`].
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => kinds!(@name $variant $($name)?),)+
+                    Self::Other => "other",
+                }
+            }
+        }
+    };
+    (@name $variant:ident $name:literal) => { $name };
+    (@name $variant:ident) => { stringify!($variant) };
+}
+
+kinds! {
+    // Channels.
+    Newchannel, Newstate, Hangup, HangupRequest, SoftHangupRequest, Rename, Masquerade, NewCallerid, NewConnectedLine,
+    NewAccountCode, Newexten, VarSet, HangupHandlerPush, HangupHandlerPop, HangupHandlerRun, ChannelUpdate,
+    ChannelTalkingStart, ChannelTalkingStop, Flash, Wink, Pickup, ChanSpyStart, ChanSpyStop, MixMonitorStart,
+    MixMonitorStop, MixMonitorMute, MonitorStart, MonitorStop, MCID,
+    // Dialling and originating; `Dial` until Asterisk 11.
+    DialBegin, DialState, DialEnd, Dial, OriginateResponse,
+    // Bridges; `Bridge`, `Unlink` and `Link` until Asterisk 11.
+    BridgeCreate, BridgeDestroy, BridgeEnter, BridgeLeave, BridgeMerge, BridgeVideoSourceUpdate, BridgeInfoChannel,
+    BridgeInfoComplete, Bridge, BridgeAction, BridgeExec, Link, Unlink, LocalBridge, LocalOptimizationBegin,
+    LocalOptimizationEnd,
+    // Transfers, hold, parking; `MusicOnHold` and `Transfer` until Asterisk 11.
+    BlindTransfer, AttendedTransfer, Transfer, Hold, Unhold, MusicOnHoldStart, MusicOnHoldStop, MusicOnHold, ParkedCall,
+    ParkedCallGiveUp, ParkedCallTimeOut, ParkedCallSwap, UnParkedCall,
+    // DTMF; `DTMF` until Asterisk 11.
+    DTMFBegin, DTMFEnd, DTMF,
+    // Queues and agents; `Join`, `Leave`, `QueueMemberPaused`, `Agentlogin`, `Agentlogoff` until Asterisk 11.
+    QueueCallerJoin, QueueCallerLeave, QueueCallerAbandon, Join, Leave, QueueMemberAdded, QueueMemberRemoved,
+    QueueMemberStatus, QueueMemberPause, QueueMemberPaused, QueueMemberPenalty, QueueMemberRinginuse, AgentCalled,
+    AgentConnect, AgentComplete, AgentDump, AgentRingNoAnswer, AgentLogin, AgentLogoff, Agentlogin, Agentlogoff,
+    // Conferences.
+    ConfbridgeStart, ConfbridgeEnd, ConfbridgeJoin, ConfbridgeLeave, ConfbridgeMute, ConfbridgeUnmute,
+    ConfbridgeTalking, ConfbridgeRecord, ConfbridgeStopRecord, ConfbridgeWelcome, MeetmeJoin, MeetmeLeave, MeetmeEnd,
+    MeetmeMute, MeetmeTalking, MeetmeTalkRequest,
+    // Applications.
+    AGIExecStart, AGIExecEnd, AGIExec, AsyncAGIStart, AsyncAGIExec, AsyncAGIEnd, AsyncAGI, UserEvent, FAXStatus,
+    ReceiveFAX, SendFAX, MessageWaiting, MiniVoiceMail, VoicemailPasswordChange,
+    // Records and states.
+    CEL, Cdr, DeviceStateChange, ExtensionStatus, PresenceStateChange, PresenceStatus, AocD = "AOC-D", AocE = "AOC-E",
+    AocS = "AOC-S",
+    // Peers, contacts, registrations.
+    PeerStatus, ContactStatus, Registry, EndpointDetail, AorDetail, AuthDetail, ContactStatusDetail,
+    // Media.
+    RTCPSent, RTCPReceived, RTPReceiverStat, RTPSenderStat, JitterBufStats,
+    // System.
+    FullyBooted, Reload, ChannelReload, ModuleLoadReport, Load, Unload, Shutdown, LogChannel, Alarm, AlarmClear,
+    SpanAlarm, SpanAlarmClear, DNDState, DAHDIChannel, DeadlockStart, TestEvent,
+    // Security.
+    SuccessfulAuth, ChallengeSent, ChallengeResponseFailed, InvalidPassword, InvalidAccountID, InvalidTransport,
+    FailedACL, SessionLimit, MemoryLimit, LoadAverageLimit, RequestNotSupported, RequestNotAllowed, RequestBadFormat,
+    AuthMethodNotAllowed, UnexpectedAddress,
+    // Rows and ends of lists.
+    CoreShowChannel, CoreShowChannelsComplete, Status, StatusComplete, QueueParams, QueueMember, QueueEntry,
+    QueueStatusComplete, QueueSummary, QueueSummaryComplete, ContactList, ContactListComplete, EndpointList,
+    EndpointListComplete, PeerEntry, PeerlistComplete, BridgeListItem, BridgeListComplete, ConfbridgeListRooms,
+    ConfbridgeListRoomsComplete, ConfbridgeList, ConfbridgeListComplete, MeetmeList, MeetmeListComplete,
+    MeetmeListRooms, MeetmeListRoomsComplete, OutboundRegistrationDetail, OutboundRegistrationDetailComplete,
+    RegistryEntry, RegistrationsComplete, Agents, AgentsComplete, ParkedCallsComplete,
+}
+
+/// By length, then by bytes: most names are told apart by their length alone.
+static SORTED: LazyLock<Vec<(usize, &'static [u8], EventKind)>> = LazyLock::new(|| {
+    let named = EventKind::ALL.iter().filter(|kind| **kind != EventKind::Other);
+    let mut sorted: Vec<_> = named.map(|kind| (kind.name().len(), kind.name().as_bytes(), *kind)).collect();
+    sorted.sort_unstable_by_key(|(length, name, _)| (*length, *name));
+    sorted
+});
+
+impl EventKind {
+    /// The kind of that name, as Asterisk spells it.
+    #[must_use]
+    pub fn of(name: &[u8]) -> Self {
+        let key = (name.len(), name);
+        match SORTED.binary_search_by_key(&key, |(length, name, _)| (*length, *name)) {
+            Ok(place) => SORTED[place].2,
+            Err(_) => Self::Other,
+        }
+    }
+}
