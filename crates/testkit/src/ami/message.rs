@@ -12,26 +12,28 @@ pub struct Message {
 impl Message {
     /// All `key: value` lines in order, values as bytes.
     pub fn fields(&self) -> Vec<(String, Vec<u8>)> {
-        let mut fields = Vec::new();
-        for line in split(&self.bytes, b"\r\n") {
-            if let Some(colon) = line.iter().position(|byte| *byte == b':').filter(|colon| *colon > 0) {
-                let value = &line[colon + 1..];
-                let value = value.strip_prefix(b" ").unwrap_or(value);
-                fields.push((String::from_utf8_lossy(&line[..colon]).into_owned(), value.to_vec()));
-            }
-        }
-        fields
+        self.headers()
+            .map(|(key, value)| (String::from_utf8_lossy(key).into_owned(), value.to_vec()))
+            .collect()
     }
 
     /// The first value of a key of just this spelling, lossy where it is no UTF-8; empty where there is none.
     pub fn get(&self, key: &str) -> String {
-        let found = self.fields().into_iter().find(|(name, _)| name == key);
-        found.map(|(_, value)| String::from_utf8_lossy(&value).into_owned()).unwrap_or_default()
+        let found = self.headers().find(|(name, _)| *name == key.as_bytes());
+        found.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
     }
 
     /// The name of the event; empty for a response.
     pub fn event(&self) -> String {
         if self.bytes.starts_with(b"Event:") { self.get("Event") } else { String::new() }
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        split(&self.bytes, b"\r\n").filter_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':').filter(|colon| *colon > 0)?;
+            let value = &line[colon + 1..];
+            Some((&line[..colon], value.strip_prefix(b" ").unwrap_or(value)))
+        })
     }
 
     /// The message as it goes over the wire.
@@ -41,13 +43,12 @@ impl Message {
 }
 
 /// The parts between separators.
-pub(super) fn split<'a>(bytes: &'a [u8], separator: &[u8]) -> Vec<&'a [u8]> {
-    let mut parts = Vec::new();
-    let mut rest = bytes;
-    while let Some(at) = rest.windows(separator.len()).position(|window| window == separator) {
-        parts.push(&rest[..at]);
-        rest = &rest[at + separator.len()..];
-    }
-    parts.push(rest);
-    parts
+pub(super) fn split<'a>(bytes: &'a [u8], separator: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let mut rest = Some(bytes);
+    std::iter::from_fn(move || {
+        let bytes = rest?;
+        let end = memchr::memmem::find(bytes, separator);
+        rest = end.map(|end| &bytes[end + separator.len()..]);
+        Some(&bytes[..end.unwrap_or(bytes.len())])
+    })
 }

@@ -2,6 +2,8 @@
 
 mod message;
 mod transcript;
+mod world;
 
 pub use message::Message;
 pub use transcript::{Read, Transcript};
+pub use world::World;
