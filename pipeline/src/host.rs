@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::status::Board;
-use crate::storage::{Storage, StorageClient};
+use crate::storage::{OpenedLog, Storage, StorageClient};
 use crate::{ComponentError, ComponentId, Context};
 
 /// The running collector as its components see it at start.
@@ -35,12 +35,30 @@ impl Host {
         owner: &Context,
         name: &str,
     ) -> Result<Arc<dyn StorageClient>, ComponentError> {
-        let storage = self.storages.get(extension).ok_or_else(|| {
+        let storage = self.find(extension)?;
+        storage.open(owner.kind, &owner.id, name).await.map_err(ComponentError::from_display)
+    }
+
+    /// Opens the component's log in the storage extension `extension`.
+    ///
+    /// # Errors
+    /// No such extension runs, it has no logs, or the log can not be opened.
+    pub async fn storage_log(
+        &self,
+        extension: &ComponentId,
+        owner: &Context,
+        name: &str,
+    ) -> Result<OpenedLog, ComponentError> {
+        let storage = self.find(extension)?;
+        storage.open_log(owner.kind, &owner.id, name).await.map_err(ComponentError::from_display)
+    }
+
+    fn find(&self, extension: &ComponentId) -> Result<&Arc<dyn Storage>, ComponentError> {
+        self.storages.get(extension).ok_or_else(|| {
             ComponentError::new(format!(
                 "storage extension {extension:?} not found: list it under service::extensions",
                 extension = extension.to_string()
             ))
-        })?;
-        storage.open(owner.kind, &owner.id, name).await.map_err(ComponentError::from_display)
+        })
     }
 }

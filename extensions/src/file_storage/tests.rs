@@ -152,7 +152,7 @@ async fn a_corrupt_file_is_an_error_where_that_is_asked_for() {
 #[tokio::test]
 async fn a_full_storage_keeps_the_old_values() {
     let directory = tempfile::tempdir().unwrap();
-    let (storage, _) = storage(Config { max_size: 100, ..config(directory.path()) });
+    let (storage, _) = storage(Config { max_size: Some(100), ..config(directory.path()) });
     let client = open(&storage).await;
     client.write(vec![set("a", &[1; 40])]).await.unwrap();
     let error = client.write(vec![set("a", &[2; 44])]).await.unwrap_err();
