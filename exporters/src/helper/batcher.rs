@@ -7,13 +7,14 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::config::{BatchConfig, Sizer};
-use super::queue::{Claim, Job};
+use super::exporter::Core;
+use super::job::{Content, Job, Share};
 
 /// What is still too small to be sent.
 struct Pending {
     batches: Vec<Batch>,
     size: usize,
-    claims: Vec<Arc<Claim>>,
+    shares: Vec<Share>,
     flush_at: Instant,
 }
 
@@ -30,15 +31,23 @@ impl Batcher {
     }
 
     /// Runs until `queue` has ended, then sends on what is left.
-    pub(crate) async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Job>, out: mpsc::Sender<Job>) {
+    pub(crate) async fn run(
+        mut self,
+        core: Arc<Core>,
+        mut queue: mpsc::UnboundedReceiver<Job>,
+        out: mpsc::Sender<Job>,
+    ) {
         loop {
             let flush_at = self.pending.as_ref().map(|pending| pending.flush_at);
             let jobs = tokio::select! {
                 biased;
                 () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => self.flush(),
                 job = queue.recv() => match job {
-                    Some(job) => self.add(job),
                     None => break,
+                    Some(job) => match core.load(job).await {
+                        Some((batch, shares)) => self.add(batch, shares),
+                        None => continue,
+                    },
                 },
             };
             for job in jobs {
@@ -48,55 +57,63 @@ impl Batcher {
             }
         }
         for job in self.flush() {
-            // The tasks that send end after this one; where they are gone, the claims say that nothing was sent.
+            // The tasks that send end after this one; where they are gone, the shares say that nothing was sent.
             _ = out.send(job).await;
         }
     }
 
     fn flush(&mut self) -> Vec<Job> {
-        let Some(Pending { batches, claims, .. }) = self.pending.take() else { return Vec::new() };
-        vec![Job { batch: Batch::merge(batches), claims }]
+        let Some(Pending { batches, shares, .. }) = self.pending.take() else { return Vec::new() };
+        vec![job(Batch::merge(batches), shares)]
     }
 
-    /// Takes a job in and gives those that are large enough now.
-    fn add(&mut self, job: Job) -> Vec<Job> {
-        let size = self.sizer.size(&job.batch);
+    /// Takes a batch in and gives those that are large enough now.
+    fn add(&mut self, batch: Batch, mut shares: Vec<Share>) -> Vec<Job> {
+        let size = self.sizer.size(&batch);
         let flush_at = self.flush_time();
-        let fresh = || Pending { batches: Vec::new(), size: 0, claims: Vec::new(), flush_at };
+        let fresh = || Pending { batches: Vec::new(), size: 0, shares: Vec::new(), flush_at };
         let mut pending = self.pending.take().unwrap_or_else(fresh);
         pending.size += size;
-        pending.batches.push(job.batch);
-        pending.claims.extend(job.claims.iter().cloned());
+        pending.batches.push(batch);
         if self.config.max_size > 0 && pending.size > self.config.max_size {
-            return self.split(pending, &job.claims);
+            return self.split(pending, shares);
         }
+        pending.shares.append(&mut shares);
         let full = pending.size >= self.config.min_size;
         self.pending = Some(pending);
         if full { self.flush() } else { Vec::new() }
     }
 
     /// Cuts what is too large. What was pending is smaller than the largest batch, so that all of it goes with the
-    /// first part; the other parts are of the last job, whose claims are `last`.
-    fn split(&mut self, pending: Pending, last: &[Arc<Claim>]) -> Vec<Job> {
+    /// first part; each part has a share in the last batch, whose shares are `last`.
+    fn split(&mut self, pending: Pending, last: Vec<Share>) -> Vec<Job> {
         let merged = Batch::merge(pending.batches);
         let parts = match self.sizer {
             Sizer::Bytes => merged.split(0, self.config.max_size),
             Sizer::Items | Sizer::Requests => merged.split(self.config.max_size, 0),
         };
-        let mut jobs: Vec<Job> =
-            parts.into_iter().map(|batch| Job { batch, claims: last.to_vec() }).collect();
+        let shares = std::iter::repeat_n(last, parts.len());
+        let mut jobs: Vec<Job> = parts.into_iter().zip(shares).map(|(part, last)| job(part, last)).collect();
         if let Some(first) = jobs.first_mut() {
-            first.claims = pending.claims;
+            first.shares.extend(pending.shares);
         }
-        if let Some(rest) = jobs.pop_if(|job| self.sizer.size(&job.batch) < self.config.min_size) {
-            let size = self.sizer.size(&rest.batch);
+        if let Some(Job { content: Content::Here(rest), shares }) = jobs.pop_if(|job| self.is_small(job)) {
+            let size = self.sizer.size(&rest);
             let flush_at = self.flush_time();
-            self.pending = Some(Pending { batches: vec![rest.batch], size, claims: rest.claims, flush_at });
+            self.pending = Some(Pending { batches: vec![rest], size, shares, flush_at });
         }
         jobs
+    }
+
+    fn is_small(&self, job: &Job) -> bool {
+        matches!(&job.content, Content::Here(batch) if self.sizer.size(batch) < self.config.min_size)
     }
 
     fn flush_time(&self) -> Instant {
         Instant::now() + self.config.flush_timeout.get()
     }
+}
+
+fn job(batch: Batch, shares: Vec<Share>) -> Job {
+    Job { content: Content::Here(batch), shares }
 }

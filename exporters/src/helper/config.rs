@@ -4,7 +4,7 @@ use std::fmt;
 
 use otelcol_confmap::GoDuration;
 use otelcol_pdata::Batch;
-use otelcol_pipeline::ConfigIssue;
+use otelcol_pipeline::{ComponentId, ConfigIssue};
 use serde::Deserialize;
 
 /// In what the size of a queue or of a batch is measured.
@@ -40,6 +40,16 @@ impl fmt::Display for Sizer {
     }
 }
 
+/// What becomes of data that the storage of a queue can not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnStorageError {
+    /// It is refused, and its sender may try again.
+    Refuse,
+    /// It is kept in memory only, and lost if the process dies.
+    Memory,
+}
+
 /// `sending_queue`: what waits between the pipeline and the backend.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
@@ -58,6 +68,10 @@ pub struct QueueConfig {
     pub wait_for_result: bool,
     /// Joins what waits into larger batches before it is sent.
     pub batch: Option<BatchConfig>,
+    /// The storage extension that keeps what waits over a restart. None: it waits in memory.
+    pub storage: Option<String>,
+    /// What becomes of data that the storage can not take.
+    pub on_storage_error: OnStorageError,
 }
 
 impl Default for QueueConfig {
@@ -70,6 +84,8 @@ impl Default for QueueConfig {
             block_on_overflow: false,
             wait_for_result: false,
             batch: None,
+            storage: None,
+            on_storage_error: OnStorageError::Refuse,
         }
     }
 }
@@ -99,6 +115,16 @@ impl QueueConfig {
         }
         if self.queue_size == 0 {
             issue("queue_size", "`queue_size` must be positive".to_owned());
+        }
+        if let Some(storage) = &self.storage {
+            if let Err(error) = storage.parse::<ComponentId>() {
+                issue("storage", error.to_string());
+            }
+            if self.wait_for_result {
+                let message =
+                    "`wait_for_result` is not supported with a persistent queue configured with `storage`";
+                issue("wait_for_result", message.to_owned());
+            }
         }
         let Some((batch, sizer)) = self.batching() else { return issues };
         if sizer == Sizer::Requests {

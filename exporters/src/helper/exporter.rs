@@ -1,6 +1,6 @@
 //! From a pipeline to a backend: queue, then repeats, then the time limit, then the sender.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,15 +8,16 @@ use async_trait::async_trait;
 use otelcol_confmap::GoDuration;
 use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::status::Status;
-use otelcol_pipeline::{Component, ComponentError, ConsumeError, Consumer, Context, Host};
+use otelcol_pipeline::{Component, ComponentError, ComponentId, ConsumeError, Consumer, Context, Host};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::batcher::Batcher;
 use super::config::{QueueConfig, RetryConfig};
+use super::job::{Job, Share, settle};
 use super::notices::Notices;
-use super::queue::{Job, Queue};
+use super::queue::Queue;
 use super::retry::{Backoff, random};
 use super::stats::{QueueGauges, Reason, Stats};
 
@@ -82,7 +83,7 @@ struct WithQueue {
 }
 
 /// What the tasks that send share with the exporter.
-struct Core {
+pub(crate) struct Core {
     sender: Box<dyn Sender>,
     signal: Signal,
     timeout: Duration,
@@ -92,6 +93,8 @@ struct Core {
     /// Producers wait for the result, and a failure is theirs to handle.
     answers: bool,
     draining: CancellationToken,
+    /// The backend did not take a batch that is on disk after the stop: the others stay there.
+    leaves_stored: AtomicBool,
     given_up: AtomicUsize,
 }
 
@@ -99,7 +102,7 @@ impl Exporter {
     /// Wraps `sender` as `settings` say.
     pub fn new(context: Context, signal: Signal, sender: impl Sender, settings: Settings) -> Arc<Self> {
         let queue = settings.queue.filter(|queue| queue.enabled).map(|config| {
-            let (queue, jobs) = Queue::new(&config);
+            let (queue, jobs) = Queue::new(&config, signal);
             WithQueue { config, queue: Arc::new(queue), jobs: Mutex::new(Some(jobs)) }
         });
         let answers = queue.as_ref().is_none_or(|with| with.config.wait_for_result);
@@ -112,9 +115,25 @@ impl Exporter {
             notices: Notices::new(&context, signal),
             answers,
             draining: CancellationToken::new(),
+            leaves_stored: AtomicBool::new(false),
             given_up: AtomicUsize::new(0),
         };
         Arc::new(Self { context, core: Arc::new(core), queue })
+    }
+
+    /// Opens the queue's storage, where it has one, and takes in what is there.
+    async fn open_storage(&self, with: &WithQueue, host: &Host) -> Result<(), ComponentError> {
+        let Some(storage) = &with.config.storage else { return Ok(()) };
+        let id: ComponentId = storage.parse().map_err(ComponentError::from_display)?;
+        let opened = host.storage_log(&id, &self.context, self.core.signal.as_str()).await?;
+        let (batches, items) = with.queue.restore(opened);
+        if batches > 0 {
+            tracing::info!(
+                component = %self.context.id, "otelcol.signal" = %self.core.signal, batches, items,
+                "the queue on disk holds batches from before: sending them"
+            );
+        }
+        Ok(())
     }
 
     /// Spawns the tasks between the queue and the backend.
@@ -126,7 +145,7 @@ impl Exporter {
             Some((batch, sizer)) => {
                 let (out, batches) = mpsc::channel(1);
                 let stop = self.context.tasks.stop_token().clone();
-                let batcher = Batcher::new(batch, sizer).run(jobs, out);
+                let batcher = Batcher::new(batch, sizer).run(Arc::clone(&self.core), jobs, out);
                 self.context.tasks.spawn("queue batcher", async move {
                     // Stopped only at the deadline: before, the end of the queue ends the task.
                     _ = stop.run_until_cancelled(batcher).await;
@@ -156,17 +175,53 @@ impl Exporter {
                 gauges.size.set(float(queue.size()));
                 gauges.capacity.set(float(queue.capacity()));
                 gauges.pinned.set(float(queue.pinned()));
+                let disk = queue.disk_bytes().unwrap_or(0);
+                gauges.disk.set(float(usize::try_from(disk).unwrap_or(usize::MAX)));
             }
         });
+    }
+
+    /// Sends what waits, by `deadline`. Gives the number of items that are lost; what is on disk stays there.
+    async fn drain(&self, queue: &Queue, deadline: Instant) -> usize {
+        queue.close();
+        let mut left = 0;
+        if !self.context.tasks.wait(deadline).await {
+            let (items, on_disk) = (queue.items(), queue.left_on_disk());
+            // The tasks hold at an await and end there at once.
+            self.context.tasks.stop(Instant::now() + Duration::from_secs(1)).await;
+            left = items.saturating_sub(queue.left_on_disk() - on_disk);
+            self.core.stats.send_failed.add(left as u64);
+            self.core.stats.dropped(Reason::Shutdown).add(left as u64);
+        }
+        queue.close_log().await;
+        let on_disk = queue.left_on_disk();
+        if on_disk > 0 {
+            tracing::info!(
+                component = %self.context.id, "otelcol.signal" = %self.core.signal, items = on_disk,
+                "what was not sent stays in the queue on disk and is sent after the next start"
+            );
+        }
+        left
     }
 
     async fn enqueue(&self, queue: &Queue, batch: Batch) -> Result<(), ConsumeError> {
         let items = batch.items();
         match queue.offer(batch).await {
-            Ok(None) => Ok(()),
-            Ok(Some(answer)) => answer.await.unwrap_or_else(|_| {
-                Err(ConsumeError::retryable("the exporter stopped before the batch was sent", None))
-            }),
+            Ok(taken) => {
+                if let Some(why) = taken.not_stored {
+                    self.core.stats.not_stored.add(items as u64);
+                    self.core.notices.lost(
+                        "not_stored",
+                        items,
+                        &why,
+                        "The storage of the queue can not take data. Keeping it in memory only.",
+                    );
+                }
+                let Some(answer) = taken.answer else { return Ok(()) };
+                answer.await.unwrap_or_else(|_| {
+                    Err(ConsumeError::retryable("the exporter stopped before the batch was sent", None))
+                })
+            }
             Err(error) => {
                 self.core.stats.enqueue_failed.add(items as u64);
                 self.core.notices.lost("enqueue_failed", items, &error, "Exporting failed. Rejecting data.");
@@ -189,6 +244,7 @@ impl Component for Exporter {
     async fn start(&self, host: &Host) -> Result<(), ComponentError> {
         self.core.sender.start(host).await?;
         if let Some(with) = &self.queue {
+            self.open_storage(with, host).await?;
             self.run_queue(with);
         }
         self.context.status.report(Status::Ok);
@@ -199,14 +255,7 @@ impl Component for Exporter {
         self.core.draining.cancel();
         let mut left = 0;
         if let Some(with) = &self.queue {
-            with.queue.close();
-            if !self.context.tasks.wait(deadline).await {
-                left = with.queue.items();
-                self.core.stats.send_failed.add(left as u64);
-                self.core.stats.dropped(Reason::Shutdown).add(left as u64);
-                // The tasks hold at an await and end there at once.
-                self.context.tasks.stop(Instant::now() + Duration::from_secs(1)).await;
-            }
+            left = self.drain(&with.queue, deadline).await;
         }
         let closed = self.core.sender.shutdown(deadline).await;
         let lost = left + self.core.given_up.load(Ordering::Relaxed);
@@ -229,7 +278,7 @@ impl Consumer for Exporter {
         if let Some(with) = &self.queue {
             return self.enqueue(&with.queue, batch).await;
         }
-        self.core.deliver(&batch).await.map_err(|given_up| self.core.give_up(&batch, given_up))
+        self.core.deliver(&batch).await.map_err(|given_up| self.core.give_up(batch.items(), given_up))
     }
 }
 
@@ -277,16 +326,47 @@ impl Core {
             // The lock is held while waiting: the others wait for their turn.
             let next = jobs.lock().await.next().await;
             let Some(job) = next else { return };
-            let _count = CountPanic { stats: &self.stats, items: job.batch.items() };
-            let result =
-                self.deliver(&job.batch).await.map_err(|given_up| self.give_up(&job.batch, given_up));
-            job.settle(&result);
+            let Some((batch, shares)) = self.load(job).await else { continue };
+            let _count = CountPanic { stats: &self.stats, items: batch.items() };
+            match self.deliver(&batch).await {
+                Ok(()) => settle(shares, &Ok(())),
+                Err(given_up) if given_up.reason == Reason::Shutdown => {
+                    self.leave(shares, batch.items(), given_up)
+                }
+                Err(given_up) => settle(shares, &Err(self.give_up(batch.items(), given_up))),
+            }
+        }
+    }
+
+    /// The batch of a job. None where it stays on disk for the next start, or can not be read, which is counted.
+    pub(crate) async fn load(&self, job: Job) -> Option<(Batch, Vec<Share>)> {
+        if job.is_stored() && self.leaves_stored.load(Ordering::Relaxed) {
+            return None;
+        }
+        match job.load().await {
+            Ok(loaded) => Some(loaded),
+            Err(unreadable) => {
+                let error = ConsumeError::permanent(unreadable.why);
+                let error = self.give_up(unreadable.items, GaveUp { reason: Reason::Unreadable, error });
+                settle(unreadable.shares, &Err(error));
+                None
+            }
+        }
+    }
+
+    /// The collector stops and the backend does not answer: what is on disk stays there, the rest is given up.
+    fn leave(&self, shares: Vec<Share>, items: usize, given_up: GaveUp) {
+        let (stored, others): (Vec<_>, Vec<_>) = shares.into_iter().partition(Share::is_stored);
+        let lost = if stored.is_empty() { items } else { others.iter().map(Share::items).sum::<usize>() };
+        self.leaves_stored.fetch_or(!stored.is_empty(), Ordering::Relaxed);
+        if !others.is_empty() {
+            settle(others, &Err(self.give_up(lost.min(items), given_up)));
         }
     }
 
     /// Counts and tells that a batch is given up: lost where the queue had accepted it, else handed back.
-    fn give_up(&self, batch: &Batch, GaveUp { reason, error }: GaveUp) -> ConsumeError {
-        let items = batch.items();
+    fn give_up(&self, items: usize, GaveUp { reason, error }: GaveUp) -> ConsumeError {
+        self.stats.send_failed.add(items as u64);
         if self.answers {
             self.notices.lost(reason.as_str(), items, &error, "Exporting failed. Rejecting data.");
             return error;
@@ -301,16 +381,11 @@ impl Core {
 
     /// Makes attempts until one goes well or there is no point in another.
     async fn deliver(&self, batch: &Batch) -> Result<(), GaveUp> {
-        let result = self.attempts(batch).await;
-        match &result {
-            Ok(sent) => {
-                let rejected = sent.rejected.min(batch.items());
-                self.stats.sent.add((batch.items() - rejected) as u64);
-                self.note_partial_success(sent, rejected);
-            }
-            Err(_) => self.stats.send_failed.add(batch.items() as u64),
-        }
-        result.map(|_| ())
+        let sent = self.attempts(batch).await?;
+        let rejected = sent.rejected.min(batch.items());
+        self.stats.sent.add((batch.items() - rejected) as u64);
+        self.note_partial_success(&sent, rejected);
+        Ok(())
     }
 
     fn note_partial_success(&self, sent: &Sent, rejected: usize) {

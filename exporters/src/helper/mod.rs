@@ -6,6 +6,7 @@ pub mod config;
 mod exporter;
 #[cfg(any(feature = "otlphttp", feature = "loki"))]
 pub(crate) mod http_client;
+mod job;
 mod notices;
 #[cfg(any(feature = "otlp", feature = "otlphttp"))]
 pub(crate) mod otlp_response;
@@ -16,5 +17,5 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-pub use config::{BatchConfig, QueueConfig, RetryConfig, Sizer};
+pub use config::{BatchConfig, OnStorageError, QueueConfig, RetryConfig, Sizer};
 pub use exporter::{Exporter, Sender, Sent, Settings};

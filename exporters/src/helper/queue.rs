@@ -1,135 +1,147 @@
-//! The sending queue in memory.
+//! The sending queue, in memory or on disk.
 //!
-//! What a batch takes up is held by its [`Claim`], which frees it when the batch has met its end, so that the
-//! capacity covers what waits and what is under way.
+//! What a batch takes up is held by its claim, which frees it when the batch has met its end, so that the capacity
+//! covers what waits and what is under way. On disk, a batch is accepted when its record is written. The first ones
+//! are kept in memory, too, and sent from there; the others are read when it is their turn.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use otelcol_pdata::Batch;
+use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::ConsumeError;
+use otelcol_pipeline::storage::{LogRecord, OpenedLog, StorageError, StorageLog};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::config::{QueueConfig, Sizer};
+use super::config::{OnStorageError, QueueConfig, Sizer};
+use super::job::{Answer, Claim, Content, Held, Job, Record, Share, settle};
 
-/// The answer to a producer that waits for it.
-pub(crate) type Answer = oneshot::Receiver<Result<(), ConsumeError>>;
+/// What producers are told to wait when there is no room.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// A batch to be sent, and the claims on the queue that it settles.
-#[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) batch: Batch,
-    pub(crate) claims: Vec<Arc<Claim>>,
-}
-
-impl Job {
-    /// Tells all claims how the sending went.
-    pub(crate) fn settle(&self, result: &Result<(), ConsumeError>) {
-        for claim in &self.claims {
-            claim.note(result.clone());
-        }
-    }
-}
-
-/// The room that one accepted batch takes up in the queue. Freed, and the producer answered, with the last reference.
-#[derive(Debug)]
-pub(crate) struct Claim {
-    held: Arc<Held>,
-    items: usize,
-    pinned: usize,
-    outcome: Mutex<Option<Result<(), ConsumeError>>>,
-    answer: Mutex<Option<oneshot::Sender<Result<(), ConsumeError>>>>,
-    _room: OwnedSemaphorePermit,
-}
-
-impl Claim {
-    /// Adds the result of one part of the batch: the whole went well only when each part did.
-    fn note(&self, result: Result<(), ConsumeError>) {
-        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
-        *outcome = Some(match (outcome.take(), result) {
-            (Some(Err(before)), Err(error)) => Err(before.join(&error)),
-            (Some(Err(error)), Ok(())) | (_, Err(error)) => Err(error),
-            (_, Ok(())) => Ok(()),
-        });
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        self.held.items.fetch_sub(self.items, Ordering::Relaxed);
-        self.held.pinned.fetch_sub(self.pinned, Ordering::Relaxed);
-        let answer = self.answer.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let outcome = self.outcome.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(answer) = answer {
-            let unsent =
-                || Err(ConsumeError::retryable("the exporter stopped before the batch was sent", None));
-            // A producer that has gone away needs no answer.
-            _ = answer.send(outcome.unwrap_or_else(unsent));
-        }
-    }
-}
-
-/// What all claims of a queue hold together.
-#[derive(Debug, Default)]
-struct Held {
-    items: AtomicUsize,
-    pinned: AtomicUsize,
-}
+/// Memory for batches that are on disk, too: what is sent within moments is not read back.
+const KEPT_IN_MEMORY: usize = 32 * 1024 * 1024;
 
 /// The bounded queue between the pipeline and the tasks that send.
-#[derive(Debug)]
 pub(crate) struct Queue {
+    signal: Signal,
     sizer: Sizer,
     capacity: usize,
     block: bool,
     wait: bool,
+    on_storage_error: OnStorageError,
     room: Arc<Semaphore>,
     held: Arc<Held>,
     entrance: Mutex<Option<mpsc::UnboundedSender<Job>>>,
+    log: OnceLock<Arc<dyn StorageLog>>,
+}
+
+/// What became of a batch that was taken in.
+pub(crate) struct Taken {
+    /// With `wait_for_result`: what comes of it.
+    pub(crate) answer: Option<Answer>,
+    /// Why it is in memory only, where it should be on disk.
+    pub(crate) not_stored: Option<StorageError>,
 }
 
 impl Queue {
     /// A queue, and the end where its jobs come out.
-    pub(crate) fn new(config: &QueueConfig) -> (Self, mpsc::UnboundedReceiver<Job>) {
+    pub(crate) fn new(config: &QueueConfig, signal: Signal) -> (Self, mpsc::UnboundedReceiver<Job>) {
         let (entrance, exit) = mpsc::unbounded_channel();
         let capacity = config.queue_size.min(Semaphore::MAX_PERMITS);
         let queue = Self {
+            signal,
             sizer: config.sizer(),
             capacity,
             block: config.block_on_overflow,
             wait: config.wait_for_result,
+            on_storage_error: config.on_storage_error,
             room: Arc::new(Semaphore::new(capacity)),
             held: Arc::default(),
             entrance: Mutex::new(Some(entrance)),
+            log: OnceLock::new(),
         };
         (queue, exit)
+    }
+
+    /// Keeps what comes on disk from now on, and takes in what is there. Gives the number of batches and of items.
+    pub(crate) fn restore(&self, opened: OpenedLog) -> (usize, usize) {
+        let items = opened.records.iter().map(|record| record.items).sum();
+        let batches = opened.records.len();
+        for record in &opened.records {
+            let size = match self.sizer {
+                Sizer::Requests => 1,
+                Sizer::Items => record.items,
+                Sizer::Bytes => record.len,
+            };
+            self.restore_one(&opened.log, record, size);
+        }
+        _ = self.log.set(opened.log);
+        (batches, items)
+    }
+
+    fn restore_one(&self, log: &Arc<dyn StorageLog>, record: &LogRecord, size: usize) {
+        // It was accepted: a smaller queue_size than before does not take that back.
+        let size = size.min(self.room.available_permits());
+        let permits = u32::try_from(size).unwrap_or(u32::MAX);
+        let mut claim = Claim::new(Arc::clone(&self.held), record.items, 0);
+        claim.room = Arc::clone(&self.room).try_acquire_many_owned(permits).ok();
+        claim.record = Some(Record { log: Arc::clone(log), id: record.id });
+        // Nothing closes the queue before it starts.
+        _ = self.enter(Job { content: Content::Stored(self.signal), shares: vec![Share::new(claim)] });
     }
 
     /// Takes a batch in. With `wait_for_result` the answer comes when the batch has met its end.
     ///
     /// # Errors
     /// Refused when the queue is full or closed, permanent when the batch is larger than the whole queue.
-    pub(crate) async fn offer(&self, batch: Batch) -> Result<Option<Answer>, ConsumeError> {
+    pub(crate) async fn offer(&self, batch: Batch) -> Result<Taken, ConsumeError> {
         let room = self.claim_room(self.sizer.size(&batch)).await?;
-        let (asker, answer) = oneshot::channel();
-        let (items, pinned) = (batch.items(), batch.pinned_bytes());
-        self.held.items.fetch_add(items, Ordering::Relaxed);
-        self.held.pinned.fetch_add(pinned, Ordering::Relaxed);
-        let claim = Claim {
-            held: Arc::clone(&self.held),
-            items,
-            pinned,
-            outcome: Mutex::default(),
-            answer: Mutex::new(self.wait.then_some(asker)),
-            _room: room,
+        let (record, not_stored) = match self.log.get() {
+            None => (None, None),
+            Some(log) => self.store(log, &batch).await?,
         };
-        let job = Job { batch, claims: vec![Arc::new(claim)] };
-        let entrance = self.entrance.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = entrance.as_ref().is_some_and(|entrance| entrance.send(job).is_ok());
-        if !taken {
-            return Err(stopped());
+        let (items, mut pinned) = (batch.items(), batch.pinned_bytes());
+        let full = self.pinned() + pinned > KEPT_IN_MEMORY;
+        let content = if record.is_some() && full {
+            pinned = 0;
+            Content::Stored(self.signal)
+        } else {
+            Content::Here(batch)
+        };
+        let mut claim = Claim::new(Arc::clone(&self.held), items, pinned);
+        let (asker, answer) = oneshot::channel();
+        claim.answer = self.wait.then_some(asker);
+        claim.room = Some(room);
+        claim.record = record;
+        self.enter(Job { content, shares: vec![Share::new(claim)] })?;
+        Ok(Taken { answer: self.wait.then_some(answer), not_stored })
+    }
+
+    async fn store(
+        &self,
+        log: &Arc<dyn StorageLog>,
+        batch: &Batch,
+    ) -> Result<(Option<Record>, Option<StorageError>), ConsumeError> {
+        match (log.append(batch.wire_chunks(), batch.items()).await, self.on_storage_error) {
+            (Ok(appended), _) => Ok((Some(Record { log: Arc::clone(log), id: appended.keep() }), None)),
+            (Err(why), OnStorageError::Memory) => Ok((None, Some(why))),
+            (Err(why), OnStorageError::Refuse) => {
+                Err(ConsumeError::refused(format!("sending queue: {why}"), Some(AGAIN_AFTER)))
+            }
         }
-        Ok(self.wait.then_some(answer))
+    }
+
+    fn enter(&self, job: Job) -> Result<(), ConsumeError> {
+        let entrance = self.entrance.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = match entrance.as_ref() {
+            Some(entrance) => entrance.send(job).err().map(|refused| refused.0),
+            None => Some(job),
+        };
+        let Some(job) = refused else { return Ok(()) };
+        // Its producer keeps it, so that the disk must not.
+        settle(job.shares, &Err(stopped()));
+        Err(stopped())
     }
 
     async fn claim_room(&self, size: usize) -> Result<OwnedSemaphorePermit, ConsumeError> {
@@ -146,7 +158,9 @@ impl Queue {
         }
         room.try_acquire_many_owned(permits).map_err(|error| match error {
             tokio::sync::TryAcquireError::Closed => stopped(),
-            tokio::sync::TryAcquireError::NoPermits => ConsumeError::refused("sending queue is full", None),
+            tokio::sync::TryAcquireError::NoPermits => {
+                ConsumeError::refused("sending queue is full", Some(AGAIN_AFTER))
+            }
         })
     }
 
@@ -154,6 +168,13 @@ impl Queue {
     pub(crate) fn close(&self) {
         self.room.close();
         self.entrance.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Ends the use of the disk, when no job is left.
+    pub(crate) async fn close_log(&self) {
+        if let Some(log) = self.log.get() {
+            log.close().await;
+        }
     }
 
     /// What waits or is under way, in units of the sizer.
@@ -171,9 +192,19 @@ impl Queue {
         self.held.items.load(Ordering::Relaxed)
     }
 
+    /// Items that were not sent and wait on disk for the next start.
+    pub(crate) fn left_on_disk(&self) -> usize {
+        self.held.left_on_disk.load(Ordering::Relaxed)
+    }
+
     /// Bytes of memory that what waits or is under way keeps from being freed.
     pub(crate) fn pinned(&self) -> usize {
         self.held.pinned.load(Ordering::Relaxed)
+    }
+
+    /// Bytes on disk; None for a queue in memory.
+    pub(crate) fn disk_bytes(&self) -> Option<u64> {
+        self.log.get().map(|log| log.disk_bytes())
     }
 }
 

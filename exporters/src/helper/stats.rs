@@ -19,11 +19,20 @@ pub(crate) enum Reason {
     PartialSuccess,
     /// The exporter panicked over it, which is a bug.
     Panic,
+    /// The queue's storage does not give it back as it was.
+    Unreadable,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Permanent, Self::Expired, Self::NoRetry, Self::Shutdown, Self::PartialSuccess, Self::Panic];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Permanent,
+        Self::Expired,
+        Self::NoRetry,
+        Self::Shutdown,
+        Self::PartialSuccess,
+        Self::Panic,
+        Self::Unreadable,
+    ];
 
     /// The label of the counter.
     pub(crate) fn as_str(self) -> &'static str {
@@ -34,6 +43,7 @@ impl Reason {
             Self::Shutdown => "shutdown",
             Self::PartialSuccess => "partial_success",
             Self::Panic => "panic",
+            Self::Unreadable => "storage_unreadable",
         }
     }
 }
@@ -44,6 +54,8 @@ pub(crate) struct Stats {
     pub(crate) sent: Counter,
     pub(crate) send_failed: Counter,
     pub(crate) enqueue_failed: Counter,
+    /// Taken in, and not on disk where they should be.
+    pub(crate) not_stored: Counter,
     dropped: [Counter; Reason::ALL.len()],
 }
 
@@ -62,6 +74,10 @@ impl Stats {
             sent: one(sent, "Number of items successfully sent to destination."),
             send_failed: one(send_failed, "Number of items in failed attempts to send to destination."),
             enqueue_failed: one(enqueue_failed, "Number of items failed to be added to the sending queue."),
+            not_stored: one(
+                "otelcol_exporter_queue_not_stored_items",
+                "Number of items that are in memory only because the queue's storage could not take them.",
+            ),
             dropped: Reason::ALL.map(dropped),
         }
     }
@@ -97,6 +113,7 @@ pub(crate) struct QueueGauges {
     pub(crate) size: Gauge,
     pub(crate) capacity: Gauge,
     pub(crate) pinned: Gauge,
+    pub(crate) disk: Gauge,
 }
 
 impl QueueGauges {
@@ -116,6 +133,10 @@ impl QueueGauges {
             pinned: one(
                 "otelcol_exporter_queue_pinned_bytes",
                 "Memory that the batches in the sending queue keep from being freed, in bytes.",
+            ),
+            disk: one(
+                "otelcol_exporter_queue_disk_bytes",
+                "Space that the sending queue takes up on disk, in bytes.",
             ),
         }
     }

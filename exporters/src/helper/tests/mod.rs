@@ -2,6 +2,7 @@
 
 mod batching;
 mod delivery;
+mod on_disk;
 mod queueing;
 mod shutdown;
 
@@ -44,11 +45,15 @@ impl Setup {
     }
 
     pub(super) async fn start_with(settings: Settings, sent: Sent) -> Self {
+        Self::start_on(&Host::default(), settings, sent).await
+    }
+
+    pub(super) async fn start_on(host: &Host, settings: Settings, sent: Sent) -> Self {
         let sink = Sink::new();
         let context = Context::detached(Kind::Exporter, "test/one");
         let sender = ToSink { sink: Arc::clone(&sink), sent };
         let exporter = Exporter::new(context.clone(), Signal::Traces, sender, settings);
-        exporter.start(&Host::default()).await.unwrap();
+        exporter.start(host).await.unwrap();
         Self { sink, exporter, context }
     }
 

@@ -1,0 +1,267 @@
+//! A queue with `storage`: what it accepted outlives the exporter until the backend has it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use bytes::Bytes;
+use otelcol_pipeline::status::Board;
+use otelcol_pipeline::storage::{
+    Appended, LogRecord, OpenedLog, Storage, StorageClient, StorageError, StorageLog,
+};
+use otelcol_pipeline::{ComponentId, ErrorKind};
+use otelcol_testkit::{Answer, samples};
+
+use super::super::OnStorageError;
+use super::*;
+
+/// A disk for tests: what is on it stays when an exporter goes.
+#[derive(Default)]
+struct Disk {
+    records: Mutex<BTreeMap<u64, (Vec<u8>, usize)>>,
+    next: AtomicU64,
+    is_full: AtomicBool,
+    opened_as: Mutex<Vec<String>>,
+}
+
+impl Disk {
+    fn records(&self) -> MutexGuard<'_, BTreeMap<u64, (Vec<u8>, usize)>> {
+        self.records.lock().unwrap()
+    }
+
+    fn items(&self) -> usize {
+        self.records().values().map(|(_, items)| items).sum()
+    }
+}
+
+struct DiskStorage(Arc<Disk>);
+
+struct DiskLog(Arc<Disk>);
+
+#[async_trait]
+impl Storage for DiskStorage {
+    async fn open(&self, _: Kind, _: &ComponentId, _: &str) -> Result<Arc<dyn StorageClient>, StorageError> {
+        Err(StorageError("no keys here".to_owned()))
+    }
+
+    async fn open_log(&self, kind: Kind, id: &ComponentId, name: &str) -> Result<OpenedLog, StorageError> {
+        self.0.opened_as.lock().unwrap().push(format!("{kind} {id} {name}"));
+        let record = |(id, (payload, items)): (&u64, &(Vec<u8>, usize))| LogRecord {
+            id: *id,
+            items: *items,
+            len: payload.len(),
+        };
+        let records = self.0.records().iter().map(record).collect();
+        Ok(OpenedLog { log: Arc::new(DiskLog(Arc::clone(&self.0))), records })
+    }
+}
+
+#[async_trait]
+impl StorageLog for DiskLog {
+    async fn append(&self, payload: Vec<Bytes>, items: usize) -> Result<Appended, StorageError> {
+        if self.0.is_full.load(Ordering::Relaxed) {
+            return Err(StorageError("write disk: no space left on device".to_owned()));
+        }
+        let id = self.0.next.fetch_add(1, Ordering::Relaxed) + 1;
+        self.0.records().insert(id, (payload.concat(), items));
+        Ok(Appended::new(Arc::new(DiskLog(Arc::clone(&self.0))), id))
+    }
+
+    async fn read(&self, id: u64) -> Result<Bytes, StorageError> {
+        let found = self.0.records().get(&id).map(|(payload, _)| Bytes::from(payload.clone()));
+        found.ok_or_else(|| StorageError(format!("read disk: there is no record {id}")))
+    }
+
+    fn remove(&self, id: u64) {
+        self.0.records().remove(&id);
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        self.0.records().values().map(|(payload, _)| payload.len() as u64).sum()
+    }
+
+    async fn close(&self) {}
+}
+
+async fn start(disk: &Arc<Disk>, config: QueueConfig) -> Setup {
+    let storage: Arc<dyn Storage> = Arc::new(DiskStorage(Arc::clone(disk)));
+    let host = Host::new(HashMap::from([("disk/a".parse().unwrap(), storage)]), Board::default());
+    let config = QueueConfig { storage: Some("disk/a".to_owned()), ..config };
+    Setup::start_on(&host, queue(config), Sent::default()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_delivered_leaves_the_disk() {
+    for batch in [None, Some(batch(10, 10))] {
+        let disk = Arc::new(Disk::default());
+        let setup = start(&disk, QueueConfig { batch, ..QueueConfig::default() }).await;
+        assert_eq!(*disk.opened_as.lock().unwrap(), ["exporter test/one traces"]);
+        setup.sink.answer(Answer::Block);
+        for _ in 0..3 {
+            setup.exporter.consume(samples::spans(9)).await.unwrap();
+        }
+        assert_eq!((disk.items(), disk.records().len()), (27, 3));
+        assert_eq!(setup.queue("disk_bytes"), (3 * samples::spans(9).wire_len()) as f64);
+        setup.sink.answer(Answer::Accept);
+        setup.sink.wait_for_items(27).await;
+        setup.shutdown(Duration::from_secs(1)).await.unwrap();
+        assert_eq!((disk.items(), setup.queue("size"), setup.queue("disk_bytes")), (0, 0.0, 0.0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dead_backend_leaves_is_sent_after_the_next_start() {
+    for batch in [None, Some(batch(10, 10))] {
+        let disk = Arc::new(Disk::default());
+        let config = QueueConfig { batch, num_consumers: 2, ..QueueConfig::default() };
+        let setup = start(&disk, config.clone()).await;
+        setup.sink.answer(Answer::Fail(unavailable()));
+        for _ in 0..6 {
+            setup.exporter.consume(samples::spans(7)).await.unwrap();
+        }
+        setup.sink.wait_for_attempts(1).await;
+        setup.shutdown(Duration::from_secs(60)).await.unwrap();
+        assert_eq!((disk.items(), setup.dropped("shutdown")), (42, 0.0));
+        assert_eq!(setup.value("otelcol_exporter_send_failed_spans", &[]), 0.0);
+
+        let setup = start(&disk, config).await;
+        setup.sink.wait_for_items(42).await;
+        assert_eq!(setup.sink.items(), 42);
+        setup.shutdown(Duration::from_secs(1)).await.unwrap();
+        assert_eq!(disk.items(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_under_way_at_the_deadline_stays_on_disk() {
+    let disk = Arc::new(Disk::default());
+    let setup = start(&disk, QueueConfig { num_consumers: 2, ..QueueConfig::default() }).await;
+    setup.sink.answer(Answer::Block);
+    for _ in 0..5 {
+        setup.exporter.consume(samples::spans(2)).await.unwrap();
+    }
+    setup.shutdown(Duration::from_secs(7)).await.unwrap();
+    assert_eq!((disk.items(), setup.dropped("shutdown")), (10, 0.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_was_not_sent_keeps_the_whole_on_disk() {
+    let disk = Arc::new(Disk::default());
+    let config = QueueConfig { num_consumers: 1, batch: Some(batch(10, 10)), ..QueueConfig::default() };
+    let setup = start(&disk, config).await;
+    // 25 become 10, 10 and 5: the first is taken, the second is under way when the exporter stops.
+    setup.sink.answer_next([Answer::Accept]);
+    setup.sink.answer(Answer::Block);
+    setup.exporter.consume(samples::spans(25)).await.unwrap();
+    setup.sink.wait_for_items(10).await;
+    setup.shutdown(Duration::from_secs(1)).await.unwrap();
+    assert_eq!(disk.items(), 25);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_backend_refuses_for_good_leaves_the_disk_and_is_counted() {
+    let disk = Arc::new(Disk::default());
+    let setup = start(&disk, QueueConfig::default()).await;
+    setup.sink.answer(Answer::Fail(ConsumeError::permanent("bad data")));
+    setup.exporter.consume(samples::spans(3)).await.unwrap();
+    setup.sink.wait_for_attempts(1).await;
+    setup.shutdown(Duration::from_secs(1)).await.unwrap();
+    assert_eq!((disk.items(), setup.dropped("permanent_error")), (0, 3.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_over_a_batch_takes_it_off_the_disk() {
+    struct Panics;
+
+    #[async_trait]
+    impl Sender for Panics {
+        async fn send(&self, _: &Batch) -> Result<Sent, ConsumeError> {
+            panic!("unlucky");
+        }
+    }
+
+    let disk = Arc::new(Disk::default());
+    let storage: Arc<dyn Storage> = Arc::new(DiskStorage(Arc::clone(&disk)));
+    let host = Host::new(HashMap::from([("disk/a".parse().unwrap(), storage)]), Board::default());
+    let context = Context::detached(Kind::Exporter, "test/one");
+    let config = QueueConfig { storage: Some("disk/a".to_owned()), ..QueueConfig::default() };
+    let exporter = Exporter::new(context.clone(), Signal::Traces, Panics, queue(config));
+    exporter.start(&host).await.unwrap();
+    exporter.consume(samples::spans(3)).await.unwrap();
+    exporter.shutdown(Instant::now() + Duration::from_secs(1)).await.unwrap();
+    let setup = Setup { sink: Sink::new(), exporter, context };
+    assert_eq!((disk.items(), setup.dropped("panic")), (0, 3.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_refuses_or_falls_back_to_memory() {
+    let disk = Arc::new(Disk::default());
+    disk.is_full.store(true, Ordering::Relaxed);
+    let setup = start(&disk, QueueConfig::default()).await;
+    let error = setup.exporter.consume(samples::spans(3)).await.unwrap_err();
+    assert_eq!((error.kind(), error.after()), (ErrorKind::Refused, Some(Duration::from_secs(1))));
+    assert_eq!(error.to_string(), "sending queue: write disk: no space left on device");
+    assert_eq!(setup.value("otelcol_exporter_enqueue_failed_spans", &[]), 3.0);
+    assert_eq!(setup.queue("size"), 0.0);
+
+    let config = QueueConfig { on_storage_error: OnStorageError::Memory, ..QueueConfig::default() };
+    let setup = start(&disk, config).await;
+    setup.exporter.consume(samples::spans(3)).await.unwrap();
+    setup.sink.wait_for_items(3).await;
+    assert_eq!(setup.value("otelcol_exporter_queue_not_stored_items", &[]), 3.0);
+    // Lost at a stop, and counted, as nothing keeps it.
+    setup.sink.answer(Answer::Fail(unavailable()));
+    setup.exporter.consume(samples::spans(4)).await.unwrap();
+    let error = setup.shutdown(Duration::from_secs(1)).await.unwrap_err();
+    assert!(error.starts_with("4 spans were not delivered at shutdown"), "{error}");
+    assert_eq!(setup.dropped("shutdown"), 4.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_into_memory_is_read_when_it_is_its_turn() {
+    let disk = Arc::new(Disk::default());
+    let setup = start(&disk, QueueConfig { num_consumers: 1, ..QueueConfig::default() }).await;
+    setup.sink.answer(Answer::Block);
+    let batch = samples::spans(20_000);
+    let (one, limit) = (batch.pinned_bytes(), 32 << 20);
+    let number = limit / one + 5;
+    for _ in 0..number {
+        setup.exporter.consume(batch.clone()).await.unwrap();
+    }
+    let pinned = setup.queue("pinned_bytes");
+    assert!(pinned <= limit as f64 && pinned > (limit - one) as f64, "{pinned}");
+    setup.sink.answer(Answer::Accept);
+    setup.sink.wait_for_items(number * 20_000).await;
+    assert_eq!(Batch::merge(setup.sink.take()).to_wire(), Batch::merge(vec![batch; number]).to_wire());
+    setup.shutdown(Duration::from_secs(1)).await.unwrap();
+    assert_eq!(disk.items(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_not_be_read_back_is_counted() {
+    let disk = Arc::new(Disk::default());
+    for (id, payload) in [(1, b"not OTLP".to_vec()), (2, samples::spans(2).to_wire().to_vec())] {
+        disk.records().insert(id, (payload, 2));
+    }
+    let setup = start(&disk, QueueConfig::default()).await;
+    setup.sink.wait_for_items(2).await;
+    setup.shutdown(Duration::from_secs(1)).await.unwrap();
+    assert_eq!((setup.dropped("storage_unreadable"), disk.items()), (2.0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_the_queue_size_can_be_restored_and_counts_against_it() {
+    let disk = Arc::new(Disk::default());
+    for id in 1..=5 {
+        disk.records().insert(id, (samples::spans(2).to_wire().to_vec(), 2));
+    }
+    let config = QueueConfig { queue_size: 3, num_consumers: 1, ..QueueConfig::default() };
+    let setup = start(&disk, config).await;
+    setup.sink.answer(Answer::Block);
+    setup.sink.wait_for_attempts(1).await;
+    assert_eq!(setup.queue("size"), 3.0);
+    let full = setup.exporter.consume(samples::spans(1)).await.unwrap_err();
+    assert_eq!(full.to_string(), "sending queue is full");
+    setup.sink.answer(Answer::Accept);
+    setup.sink.wait_for_items(10).await;
+}
