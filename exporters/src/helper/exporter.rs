@@ -331,7 +331,7 @@ impl Core {
             match self.deliver(&batch).await {
                 Ok(()) => settle(shares, &Ok(())),
                 Err(given_up) if given_up.reason == Reason::Shutdown => {
-                    self.leave(shares, batch.items(), given_up)
+                    self.leave(shares, batch.items(), given_up);
                 }
                 Err(given_up) => settle(shares, &Err(self.give_up(batch.items(), given_up))),
             }
