@@ -46,7 +46,7 @@ pub struct World {
     contacts: Vec<Row>,
     registrations: Vec<Row>,
     agents: Vec<Row>,
-    /// Peers of chan_sip, where that module is loaded.
+    /// Peers of chan_sip, which only Asterisk 16 has loaded.
     peers: Option<Vec<Row>>,
 }
 
@@ -100,7 +100,7 @@ impl World {
             contacts: rows("PJSIPShowContacts", "ContactList"),
             registrations: rows("PJSIPShowRegistrationsOutbound", "OutboundRegistrationDetail"),
             agents: rows("Agents", "Agents"),
-            peers: None,
+            peers: (asterisk == "asterisk16").then(|| rows("SIPpeers_chansip", "PeerEntry")),
         };
         for mut params in rows("QueueStatus", "QueueParams") {
             params.set("Calls", "0");
@@ -117,13 +117,6 @@ impl World {
             }
         }
         world
-    }
-
-    /// The same with chan_sip loaded, which only Asterisk 16 has.
-    #[must_use]
-    pub fn with_chan_sip(mut self) -> Self {
-        self.peers = Some(rows("asterisk16", "SIPpeers_chansip", "PeerEntry"));
-        self
     }
 
     /// Sets `SystemName` and `AsteriskVersion`.

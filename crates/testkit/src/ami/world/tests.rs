@@ -39,7 +39,7 @@ fn rows_have_the_headers_of_the_real_ones_in_their_order() {
             let real: Vec<_> = real.into_iter().skip(1).collect();
             assert_eq!(shape(&ask(&world, action)), shape(&real), "{asterisk} {action}");
         }
-        for action in ["SIPpeers", "NoSuchAction", "ConfbridgeListRooms"] {
+        for action in ["SIPpeers", "SIPshowregistry", "NoSuchAction", "ConfbridgeListRooms"] {
             let real = Transcript::load(asterisk, &format!("action_{action}")).messages();
             assert_eq!(ask(&world, action)[0].get("Message"), real[1].get("Message"), "{asterisk} {action}");
         }
