@@ -36,7 +36,7 @@ pub use gates::{FeatureGates, GATES, Gate};
 pub use handover::Handover;
 pub use host::Host;
 pub use id::{ComponentId, IdError, Kind, PipelineId};
-pub use memory::Memory;
+pub use memory::{Admitted, Memory, MemoryLimit};
 pub use output::{Output, Outputs};
 pub use service::{Collector, RunError, Settings};
 pub use tasks::Tasks;

@@ -3,6 +3,9 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
+use crate::compress::{Compression, DecompressError, decompress};
 use crate::status::Status;
 
 /// Bytes that were admitted; dropping it gives them back.
@@ -55,4 +58,44 @@ impl<'a> Reservation<'a> {
     pub(crate) fn into_permits(self) -> Vec<Permit> {
         self.permits
     }
+}
+
+/// Bodies are seldom smaller than this part of what is in them.
+const USUAL_RATIO: usize = 16;
+
+/// Why a body was not decompressed.
+pub(crate) enum NotDecompressed {
+    /// There is no memory for it now.
+    NotAdmitted(Status),
+    /// It is wrong or too large.
+    Failed(DecompressError),
+}
+
+/// Decompresses `raw`, of at most `most` bytes, in memory that was admitted before. How large it will be is not known: as
+/// much as is usual is held, and where that is not enough, the most, from the start.
+pub(crate) fn decompress_admitted(
+    admission: Option<&Arc<dyn Admission>>,
+    encoding: Compression,
+    raw: &[u8],
+    most: usize,
+) -> Result<Bytes, NotDecompressed> {
+    let usual =
+        if admission.is_some() { raw.len().saturating_mul(USUAL_RATIO).max(STEP).min(most) } else { most };
+    match decompress_within(admission, encoding, raw, usual) {
+        Err(NotDecompressed::Failed(DecompressError::TooLarge { .. })) if usual < most => {
+            decompress_within(admission, encoding, raw, most)
+        }
+        done => done,
+    }
+}
+
+fn decompress_within(
+    admission: Option<&Arc<dyn Admission>>,
+    encoding: Compression,
+    raw: &[u8],
+    room: usize,
+) -> Result<Bytes, NotDecompressed> {
+    let mut held = Reservation::new(admission);
+    held.hold(room).map_err(NotDecompressed::NotAdmitted)?;
+    decompress(encoding, raw, room).map_err(NotDecompressed::Failed)
 }

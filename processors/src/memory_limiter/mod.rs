@@ -7,8 +7,8 @@ mod tests;
 mod total;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::status::Status;
 use otelcol_pipeline::telemetry::Counter;
 use otelcol_pipeline::{
-    Component, ComponentError, ConsumeError, Consumer, ConsumerComponent, Context, Host, Output,
+    Component, ComponentError, ConsumeError, Consumer, ConsumerComponent, Context, Host, MemoryLimit, Output,
     ProcessorFactory,
 };
 use tokio::time::{Instant, MissedTickBehavior};
@@ -46,6 +46,7 @@ fn create(
         interval: config.check_interval.get(),
         account: config.account,
         refused_items: AtomicU64::new(0),
+        door: Mutex::default(),
         context,
     };
     Ok(Arc::new(MemoryLimiter { limiter: Arc::new(limiter), limits, counters, next }))
@@ -91,11 +92,14 @@ impl Component for MemoryLimiter {
             check_interval = ?self.limiter.interval,
             "memory limiter configured"
         );
+        let door = context.memory.limit(self.limits.soft, self.limiter.interval);
+        *self.limiter.door() = Some(door);
         context.tasks.spawn("check", Arc::clone(&self.limiter).run());
         Ok(())
     }
 
     async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
+        self.limiter.door().take();
         self.limiter.context.tasks.stop(deadline).await;
         Ok(())
     }
@@ -121,10 +125,16 @@ struct Limiter {
     account: Arc<Account>,
     /// Items refused since the last check.
     refused_items: AtomicU64,
+    /// Holds for what servers have not even read, while this runs.
+    door: Mutex<Option<MemoryLimit>>,
     context: Context,
 }
 
 impl Limiter {
+    fn door(&self) -> MutexGuard<'_, Option<MemoryLimit>> {
+        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn admit(&self, batch: &Batch) -> Result<(), ConsumeError> {
         let bytes = batch.pinned_bytes() as u64;
         self.account.admit(bytes, self.soft, &self.context.memory).map_err(|_| {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use otelcol_net::config::HttpServerConfig;
-use otelcol_net::{Listener, serve_grpc, serve_http};
+use otelcol_net::{Admission, Listener, serve_grpc, serve_http};
 use otelcol_pdata::Signal;
 use otelcol_pipeline::{Component, ComponentError, Context, Host, Kind, Outputs, ReceiverFactory};
 use tokio::time::Instant;
@@ -50,6 +50,7 @@ struct Socket {
 impl Component for Otlp {
     async fn start(&self, _host: &Host) -> Result<(), ComponentError> {
         let stop = self.context.tasks.stop_token();
+        let admission: Arc<dyn Admission> = Arc::new(self.context.memory.clone());
         let grpc = self.config.protocols.grpc.as_ref().map(config::grpc_server);
         let grpc = match &grpc {
             Some(config) => Some((config, self.listen("grpc", &config.transport, &config.endpoint).await?)),
@@ -62,14 +63,15 @@ impl Component for Otlp {
         if let Some((config, listener)) = grpc {
             let service = Arc::new(GrpcService(Door::new(&self.context, &self.outputs, "grpc")));
             let address = address(&listener);
-            let server = serve_grpc(listener, config, service, None, stop.clone());
+            let server = serve_grpc(listener, config, service, Some(Arc::clone(&admission)), stop.clone());
             self.serve("grpc", &address, server.map_err(ComponentError::from_display)?);
         }
         if let Some((config, listener)) = http {
             let door = Door::new(&self.context, &self.outputs, "http");
             let service = Arc::new(HttpReceiver { door, paths: config.paths() });
             let address = address(&listener);
-            let server = serve_http(listener, &HttpServerConfig::from(config), service, None, stop.clone());
+            let config = HttpServerConfig::from(config);
+            let server = serve_http(listener, &config, service, Some(admission), stop.clone());
             self.serve("http", &address, server.map_err(ComponentError::from_display)?);
         }
         Ok(())

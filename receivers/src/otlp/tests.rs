@@ -9,7 +9,9 @@ use otelcol_confmap::Resolver;
 use otelcol_net::config::{ClientTls, GrpcClientConfig, HttpClientConfig};
 use otelcol_net::{Code, Compression, GrpcClient, HttpClient, HttpReply, LocalAddr, Status, compress};
 use otelcol_pdata::{Batch, Signal, json};
-use otelcol_pipeline::{Component, ComponentConfig, ConsumeError, Context, Handover, Host, Kind, Outputs};
+use otelcol_pipeline::{
+    Component, ComponentConfig, ConsumeError, Context, Handover, Host, Kind, Memory, Outputs,
+};
 use otelcol_testkit::{Answer, LogCapture, Sink, samples};
 use tokio::time::Instant;
 
@@ -50,6 +52,10 @@ async fn bench(yaml: &str) -> Bench {
 async fn start(yaml: &str, sink: Arc<Sink>, outputs: Outputs, handover: Handover) -> Bench {
     let mut context = Context::detached(Kind::Receiver, "otlp");
     context.handover = handover;
+    start_in(context, yaml, sink, outputs).await
+}
+
+async fn start_in(context: Context, yaml: &str, sink: Arc<Sink>, outputs: Outputs) -> Bench {
     let otlp = Otlp { context, config: config(yaml).unwrap(), outputs, sockets: Default::default() };
     otlp.start(&Host::default()).await.unwrap();
     let address = |addr: LocalAddr| match addr {
@@ -277,6 +283,38 @@ async fn the_answers_of_the_pipeline_become_otelcols_codes() {
     }
     assert_eq!(bench.metric("otelcol_receiver_refused_spans", &[("transport", "grpc")]), Some(12.0));
     assert_eq!(bench.metric("otelcol_receiver_refused_spans", &[("transport", "http")]), Some(24.0));
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn without_memory_nothing_is_read_and_the_client_is_told_when_to_come_again() {
+    let sink = Sink::new();
+    let mut context = Context::detached(Kind::Receiver, "otlp");
+    context.memory = Memory::from_fn(|| 990_000);
+    let wait = Duration::from_millis(2_500);
+    let limit = context.memory.limit(1_000_000, wait);
+    let bench = start_in(context, BOTH, Arc::clone(&sink), Outputs::to(&sink.consumer())).await;
+    let (small, large) = (samples::spans(3).to_wire(), samples::spans(1_000).to_wire());
+    assert!(small.len() < 10_000 && large.len() > 10_000);
+    let message = "data refused due to high memory usage".to_owned();
+    let refused = Status { code: Code::Unavailable, message, retry_delay: Some(wait) };
+    let call =
+        async |body: &Bytes| bench.grpc(Compression::None).call(TRACES, vec![body.clone()], TIMEOUT).await;
+    let post = async |body: &Bytes| bench.post("/v1/traces", PROTOBUF, body.clone()).await;
+
+    assert_eq!(call(&large).await.unwrap_err(), refused);
+    let reply = post(&large).await;
+    assert_eq!((reply.status.as_u16(), reply.retry_after()), (503, Some(Duration::from_secs(3))));
+    assert_eq!(Status::from_protobuf(&reply.body), Some(refused));
+    assert_eq!(bench.rejected("grpc", "not_admitted"), Some(1.0));
+    assert_eq!(bench.rejected("http", "not_admitted"), Some(1.0));
+
+    call(&small).await.unwrap();
+    assert_eq!(post(&small).await.status.as_u16(), 200);
+    drop(limit);
+    call(&large).await.unwrap();
+    assert_eq!(post(&large).await.status.as_u16(), 200);
+    assert_eq!(sink.items(), 2_006);
     bench.stop().await;
 }
 

@@ -13,8 +13,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use super::frame::{Incoming, Rope, parse_timeout};
 use super::server::{Server, UnaryService};
 use crate::accept::Reporter;
-use crate::admission::{Admission, Permit, Reservation};
-use crate::compress::{Compression, DecompressError, decompress};
+use crate::admission::{Admission, NotDecompressed, Permit, Reservation, decompress_admitted};
+use crate::compress::{Compression, DecompressError};
 use crate::event::Event;
 use crate::io::Peer;
 use crate::panic_text;
@@ -204,22 +204,24 @@ impl CallContext {
             refuse(Event::Malformed("compressed message without grpc-encoding"));
             return Err(Status::internal("grpc: compressed flag set with identity or empty encoding"));
         }
-        // How large it will be is not known before: the most is held while decompressing, then what it was.
-        let mut room = Reservation::new(self.admission.as_ref());
-        room.hold(self.max_message).inspect_err(|_| refuse(Event::NotAdmitted))?;
-        let plain = decompress(encoding, &message, self.max_message).map_err(|e| match e {
-            DecompressError::TooLarge { limit } => {
+        let plain = decompress_admitted(self.admission.as_ref(), encoding, &message, self.max_message);
+        let plain = plain.map_err(|e| match e {
+            NotDecompressed::NotAdmitted(status) => {
+                refuse(Event::NotAdmitted);
+                status
+            }
+            NotDecompressed::Failed(DecompressError::TooLarge { limit }) => {
                 refuse(Event::TooLarge);
                 Status::resource_exhausted(format!(
                     "grpc: message after decompression larger than max ({limit})"
                 ))
             }
-            DecompressError::Corrupt { .. } => {
+            NotDecompressed::Failed(corrupt) => {
                 refuse(Event::Corrupt);
-                Status::internal(format!("grpc: failed to decompress the received message: {e}"))
+                Status::internal(format!("grpc: failed to decompress the received message: {corrupt}"))
             }
         })?;
-        drop((message, room, reservation));
+        drop((message, reservation));
         let mut kept = Reservation::new(self.admission.as_ref());
         kept.hold(plain.len()).inspect_err(|_| refuse(Event::NotAdmitted))?;
         Ok((plain, kept.into_permits()))

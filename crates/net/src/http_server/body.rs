@@ -15,8 +15,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Server;
 use super::pace::Turn;
-use crate::admission::{Permit, Reservation};
-use crate::compress::{Compression, DecompressError, decompress};
+use crate::admission::{NotDecompressed, Permit, Reservation, decompress_admitted};
+use crate::compress::{Compression, DecompressError};
 use crate::event::Event;
 use crate::status::{Code, Status};
 
@@ -68,16 +68,16 @@ impl Server {
         if encoding == Compression::None {
             return Ok((raw, reservation.into_permits()));
         }
-        // How large it will be is not known before: the most is held while decompressing, then what it was.
-        let mut room = Reservation::new(self.admission.as_ref());
-        room.hold(self.max_body).map_err(Refusal::not_admitted)?;
-        let plain = decompress(encoding, &raw, self.max_body).map_err(|e| match e {
-            DecompressError::TooLarge { limit } => Refusal::too_large(limit),
-            DecompressError::Corrupt { .. } => {
-                Refusal::new(StatusCode::BAD_REQUEST, Event::Corrupt, Code::InvalidArgument, e.to_string())
+        let plain = decompress_admitted(self.admission.as_ref(), encoding, &raw, self.max_body);
+        let plain = plain.map_err(|e| match e {
+            NotDecompressed::NotAdmitted(status) => Refusal::not_admitted(status),
+            NotDecompressed::Failed(DecompressError::TooLarge { limit }) => Refusal::too_large(limit),
+            NotDecompressed::Failed(corrupt) => {
+                let message = corrupt.to_string();
+                Refusal::new(StatusCode::BAD_REQUEST, Event::Corrupt, Code::InvalidArgument, message)
             }
         })?;
-        drop((raw, room, reservation));
+        drop((raw, reservation));
         let mut kept = Reservation::new(self.admission.as_ref());
         kept.hold(plain.len()).map_err(Refusal::not_admitted)?;
         Ok((plain, kept.into_permits()))
