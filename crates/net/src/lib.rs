@@ -17,6 +17,7 @@ mod io;
 mod listener;
 mod random;
 mod status;
+mod stream_client;
 #[cfg(test)]
 mod testing;
 mod tls;
@@ -31,6 +32,7 @@ pub use http_server::{HttpRequest, HttpResponse, HttpService, serve_http};
 pub use io::Peer;
 pub use listener::{BindError, Listener, LocalAddr};
 pub use status::{Code, Status};
+pub use stream_client::{ClientStream, StreamClient};
 pub use tls::TlsError;
 
 /// A server can not be started with its settings.

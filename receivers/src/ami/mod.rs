@@ -1,6 +1,8 @@
 //! Receiver of Asterisk's manager interface (AMI): calls as metrics, traces and logs.
 
 mod book;
+pub mod config;
+mod link;
 mod logs;
 mod metrics;
 mod signal;

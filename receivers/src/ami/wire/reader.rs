@@ -41,6 +41,33 @@ pub enum Excess {
     Endless,
 }
 
+impl Excess {
+    /// All of them: `ALL[excess as usize] == excess`.
+    pub const ALL: [Self; 4] = [Self::LineTooLong, Self::TooManyHeaders, Self::EventTooLarge, Self::Endless];
+
+    /// A label for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LineTooLong => "line_too_long",
+            Self::TooManyHeaders => "too_many_headers",
+            Self::EventTooLarge => "event_too_large",
+            Self::Endless => "endless",
+        }
+    }
+
+    /// What to know about it.
+    #[must_use]
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::LineTooLong => "the limit is limits::line_bytes",
+            Self::TooManyHeaders => "the limit is limits::headers",
+            Self::EventTooLarge => "the limit is limits::event_bytes",
+            Self::Endless => "it does not end, what answers is no asterisk manager",
+        }
+    }
+}
+
 /// What the reader found.
 #[derive(Clone, Copy, Debug)]
 pub enum Item<'a> {
