@@ -4,6 +4,7 @@
 //! Values that are no UTF-8 become text here and nowhere before: `U+FFFD` stands for what cannot be read.
 
 mod body;
+mod calls;
 mod config;
 mod fields;
 mod record;
@@ -11,18 +12,18 @@ mod severity;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use otelcol_asterisk::ids::{call_root_span_id, call_trace_id};
 use otelcol_asterisk::redaction::Redactor;
 use otelcol_pdata::model::resource::Resource;
 use otelcol_pdata::{Batch, Signal as BatchSignal, WireError};
 use prost::Message as _;
 
+use super::book::Book;
 use super::signal::{Nanos, Signal};
 use super::wire::{EventKind, Frame};
+use calls::Calls;
 use config::Choice;
 pub use config::LogsConfig;
 use fields::{Field, Fields};
@@ -37,10 +38,7 @@ pub(crate) struct Logs {
     events: Choice,
     /// The names of kinds that become records, by [`EventKind`]; an event of [`EventKind::Other`] is judged by its name.
     kinds: Vec<Option<String>>,
-    /// What makes one call's id differ from that of the same number on another system.
-    system: String,
-    /// The call whose ids were made last: events of a call come in rows.
-    last_call: Option<(String, CallIds)>,
+    calls: Calls,
     scope: Vec<u8>,
     writer: Writer,
     /// Records that wait, as `log_records` of a scope.
@@ -62,8 +60,7 @@ impl Logs {
         Self {
             kinds: EventKind::ALL.iter().map(name_if_wanted).collect(),
             events,
-            system: String::new(),
-            last_call: None,
+            calls: Calls::default(),
             scope,
             writer: Writer::new(config, redactor),
             records: Vec::new(),
@@ -78,14 +75,12 @@ impl Logs {
 
     /// Sets the name of the system, the same that traces have.
     pub(crate) fn set_system(&mut self, system: &str) {
-        if self.system != system {
-            system.clone_into(&mut self.system);
-            self.last_call = None;
-        }
+        self.calls.set_system(system);
     }
 
-    /// Makes a record of an event, if it is wanted. `now` is the time of receipt.
-    pub(crate) fn observe(&mut self, signal: &Signal<'_, '_>, now: Nanos) {
+    /// Makes a record of an event, if it is wanted. `book` has applied the signal; `now` is the time of receipt.
+    pub(crate) fn observe(&mut self, signal: &Signal<'_, '_>, book: &Book, now: Nanos) {
+        self.calls.note_ended(book);
         let Signal::Event(frame) = signal else { return };
         let Some(event) = frame.event() else { return };
         let rare;
@@ -102,7 +97,7 @@ impl Logs {
                 _ => return,
             },
         };
-        let call = linkedid(frame).map(|linkedid| ids_of(&mut self.last_call, &self.system, &linkedid));
+        let call = self.calls.of(frame, book);
         self.writer.write(frame, event, name, call.as_ref(), now);
         let record = &self.writer.record;
         push_header(&mut self.records, 2, record.len());
@@ -142,26 +137,6 @@ impl Logs {
         wire.extend_from_slice(&self.scope);
         wire.extend_from_slice(&records);
         Batch::from_wire(BatchSignal::Logs, Bytes::from(wire)).map(Some)
-    }
-}
-
-/// The first Linkedid of an event: its own channel's, else that of the channel that is dialled, transferred or parked.
-fn linkedid<'a>(frame: &Frame<'a>) -> Option<Cow<'a, str>> {
-    const END: &[u8] = b"linkedid";
-    let ends = |key: &[u8]| key.len() >= END.len() && key[key.len() - END.len()..].eq_ignore_ascii_case(END);
-    let (_, value) = frame.fields().find(|(key, value)| ends(key) && !says_nothing(value))?;
-    Some(String::from_utf8_lossy(value))
-}
-
-fn ids_of(last: &mut Option<(String, CallIds)>, system: &str, linkedid: &str) -> CallIds {
-    match last {
-        Some((known, ids)) if known == linkedid => *ids,
-        _ => {
-            let trace = call_trace_id(system, linkedid);
-            let ids = CallIds { trace, span: call_root_span_id(&trace) };
-            *last = Some((linkedid.to_owned(), ids));
-            ids
-        }
     }
 }
 

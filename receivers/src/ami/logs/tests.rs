@@ -2,13 +2,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use otelcol_asterisk::ids::hex;
+use otelcol_asterisk::ids::{call_root_span_id, call_trace_id, hex};
 use otelcol_asterisk::redaction::{Numbers, Settings};
 use otelcol_pdata::model::as_string;
 use otelcol_pdata::model::logs::LogRecord;
 use otelcol_testkit::ami::{Message, Transcript};
 
 use super::*;
+use crate::ami::book::BookConfig;
 use crate::ami::testing::{play, play_events};
 
 const VERSIONS: [&str; 2] = ["asterisk16", "asterisk22"];
@@ -17,6 +18,15 @@ fn logs(config: &LogsConfig, redaction: &Settings) -> Logs {
     let mut logs = Logs::new(config, Redactor::new(redaction), "1.2.3");
     logs.set_system("pbx1");
     logs
+}
+
+fn book() -> Book {
+    Book::new(BookConfig::default())
+}
+
+fn hear(logs: &mut Logs, book: &mut Book, signal: &Signal<'_, '_>, now: Nanos) {
+    book.apply(signal, now);
+    logs.observe(signal, book, now);
 }
 
 fn taken(logs: &mut Logs) -> Vec<LogRecord> {
@@ -34,8 +44,8 @@ fn taken(logs: &mut Logs) -> Vec<LogRecord> {
 }
 
 fn records_of(transcript: &Transcript, config: &LogsConfig, redaction: &Settings) -> Vec<LogRecord> {
-    let mut logs = logs(config, redaction);
-    play(transcript, |signal, now| logs.observe(&signal, now));
+    let (mut logs, mut book) = (logs(config, redaction), book());
+    play(transcript, |signal, now| hear(&mut logs, &mut book, &signal, now));
     taken(&mut logs)
 }
 
@@ -45,8 +55,8 @@ fn records(config: &LogsConfig, redaction: &Settings, messages: &[&str]) -> Vec<
         .iter()
         .map(|text| Message { bytes: text.trim_end().replace('\n', "\r\n").into_bytes(), at: 7_000_000_000 })
         .collect();
-    let mut logs = logs(config, redaction);
-    play_events(&messages, |signal, now| logs.observe(&signal, now));
+    let (mut logs, mut book) = (logs(config, redaction), book());
+    play_events(&messages, |signal, now| hear(&mut logs, &mut book, &signal, now));
     taken(&mut logs)
 }
 
@@ -318,9 +328,9 @@ fn odd_names_and_values() {
     assert_eq!(body(record), "UserEvent user_event=\"a \\\"b\\\" = c\" channel=\"a\\tb\"");
     assert_eq!(attributes(record)["asterisk.weird_key_"], "\u{fc}");
 
-    let mut logs = logs(&LogsConfig::default(), &Settings::default());
+    let (mut logs, mut book) = (logs(&LogsConfig::default(), &Settings::default()), book());
     let message = Message { bytes: b"Event: Hangup\r\nChannel: Caf\xe9".to_vec(), at: 1 };
-    play_events(&[message], |signal, now| logs.observe(&signal, now));
+    play_events(&[message], |signal, now| hear(&mut logs, &mut book, &signal, now));
     assert_eq!(body(&taken(&mut logs)[0]), "Hangup channel=Caf\u{fffd}");
 }
 
@@ -344,12 +354,12 @@ fn names_of_attributes() {
 
 #[test]
 fn nothing_waits_after_it_was_taken_and_memory_is_bounded() {
-    let mut logs = logs(&LogsConfig::default(), &Settings::default());
+    let (mut logs, mut book) = (logs(&LogsConfig::default(), &Settings::default()), book());
     assert_eq!(taken(&mut logs), []);
     let flood: Vec<Message> = (0..10_000)
         .map(|number| Message { bytes: format!("Event: UserEvent\r\nKey{number}: x").into_bytes(), at: 1 })
         .collect();
-    play_events(&flood, |signal, now| logs.observe(&signal, now));
+    play_events(&flood, |signal, now| hear(&mut logs, &mut book, &signal, now));
     assert_eq!(logs.waiting(), 10_000);
     assert!(logs.waiting_bytes() < 2_000_000, "{}", logs.waiting_bytes());
     assert_eq!(taken(&mut logs).len(), 10_000);
@@ -359,12 +369,37 @@ fn nothing_waits_after_it_was_taken_and_memory_is_bounded() {
 
 #[test]
 fn the_system_keeps_calls_apart() {
-    let mut logs = logs(&LogsConfig::default(), &Settings::default());
+    let (mut logs, mut book) = (logs(&LogsConfig::default(), &Settings::default()), book());
     let message = [Message { bytes: HANGUP.replace('\n', "\r\n").trim_end().into(), at: 1 }];
-    play_events(&message, |signal, now| logs.observe(&signal, now));
+    play_events(&message, |signal, now| hear(&mut logs, &mut book, &signal, now));
     logs.set_system("pbx2");
-    play_events(&message, |signal, now| logs.observe(&signal, now));
+    play_events(&message, |signal, now| hear(&mut logs, &mut book, &signal, now));
     let records = taken(&mut logs);
     assert_eq!(records[0].trace_id, call_trace_id("pbx1", "1795307462.122"));
     assert_eq!(records[1].trace_id, call_trace_id("pbx2", "1795307462.122"));
+}
+
+/// All records that name a channel have its call's ids, CDRs after the channel's end too.
+#[test]
+fn records_belong_to_the_calls_of_their_channels() {
+    for transcript in VERSIONS.iter().flat_map(|version| Transcript::all(version)) {
+        // Heard from the middle on.
+        if transcript.name.starts_with("class_") {
+            continue;
+        }
+        let mut linkedids: BTreeMap<String, String> = BTreeMap::new();
+        for event in transcript.events() {
+            if !event.get("Linkedid").is_empty() {
+                linkedids.entry(event.get("Uniqueid")).or_insert_with(|| event.get("Linkedid"));
+            }
+        }
+        for record in records_of(&transcript, &LogsConfig::default(), &Settings::default()) {
+            let attributes = attributes(&record);
+            if let Some(linkedid) = attributes.get("asterisk.uniqueid").and_then(|id| linkedids.get(id))
+                && record.event_name == "asterisk.cdr"
+            {
+                assert_eq!(record.trace_id, call_trace_id("pbx1", linkedid), "{}", transcript.name);
+            }
+        }
+    }
 }
