@@ -1,0 +1,384 @@
+//! Settings of the `mysql_cdr` receiver. Names that contrib's `mysql` receiver has are its.
+
+use std::time::Duration;
+
+use otelcol_confmap::{GoDuration, Opaque};
+use otelcol_net::config::ClientTls;
+use otelcol_pipeline::{ComponentConfig, ComponentId, ConfigIssue};
+use serde::Deserialize;
+
+use super::time;
+
+/// Settings of the receiver; the README tells what each means.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// `host:port`, or the path of a Unix socket.
+    pub endpoint: String,
+    /// `tcp` or `unix`; empty: what the endpoint looks like.
+    pub transport: String,
+    /// Name of the MySQL account.
+    pub username: String,
+    /// Its password.
+    pub password: Opaque,
+    /// File with the password, read at each connection.
+    pub password_file: String,
+    /// Database that holds the tables.
+    pub database: String,
+    /// TLS over TCP. `insecure: true`, the default, is none.
+    pub tls: ClientTls,
+    /// Whether rows are asked for or come by replication.
+    pub mode: Mode,
+    /// The CDR table, where there is one.
+    pub table: String,
+    /// The CDR tables, where there are several.
+    pub tables: Vec<TableConfig>,
+    /// Names of columns that are not Asterisk's own.
+    pub columns: Columns,
+    /// Zone of times without one: `Local`, `UTC`, or a name like `Europe/Berlin`.
+    pub timezone: String,
+    /// Where the first start begins: `now`, `beginning`, or a time.
+    pub start_at: String,
+    /// Storage extension that keeps position and counts over a restart.
+    pub storage: Option<String>,
+    /// Between two looks for new rows.
+    pub poll_interval: GoDuration,
+    /// How far back each look by time goes.
+    pub short_window: GoDuration,
+    /// Between two looks by time that go back as far as the longest call.
+    pub full_interval: GoDuration,
+    /// The longest call there is.
+    pub longest_call: GoDuration,
+    /// How long an id that is missing among its neighbours may take to be committed.
+    pub lookback: GoDuration,
+    /// How long the rows of a call may take to meet.
+    pub settle: GoDuration,
+    /// Rows of one query.
+    pub chunk_rows: usize,
+    /// Longest time for one query.
+    pub query_timeout: GoDuration,
+    /// Longest time for making a connection.
+    pub connect_timeout: GoDuration,
+    /// Reads tables without a suitable index.
+    pub allow_table_scan: bool,
+    /// Between two batches of metrics.
+    pub collection_interval: GoDuration,
+    /// Bounds of `asterisk.cdr.duration`, in seconds.
+    pub duration_buckets: Vec<f64>,
+    /// Bounds of `asterisk.cdr.answer_time`, in seconds.
+    pub answer_time_buckets: Vec<f64>,
+    /// Over which the ratios are taken.
+    pub ratio_window: GoDuration,
+    /// An answered call that is shorter is a short call.
+    pub short_call: GoDuration,
+    /// Metrics of the server and of the tables.
+    pub server_metrics: bool,
+    /// Asterisk's `systemname`, for trace ids, where no column has it.
+    pub system_name: String,
+    /// Traces from CEL rows.
+    pub traces: TracesConfig,
+    /// Number under which `mode: binlog` registers with the server; 0 makes one.
+    pub server_id: u32,
+    /// Limits.
+    pub limits: Limits,
+}
+
+/// How rows come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// They are asked for.
+    #[default]
+    Poll,
+    /// They come by replication.
+    Binlog,
+}
+
+/// One of several tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct TableConfig {
+    /// Its name.
+    pub name: String,
+    /// Names of its columns, in place of the receiver's `columns`.
+    pub columns: Option<Columns>,
+    /// Zone of its times, in place of the receiver's.
+    pub timezone: String,
+}
+
+/// Which column is which; empty: the name that Asterisk gives it, where the table has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Columns {
+    /// An auto-increment key.
+    pub id: String,
+    /// Start of the call: `calldate` or `start`.
+    pub time: String,
+    /// `answer`.
+    pub answer: String,
+    /// `end`.
+    pub end: String,
+    /// `duration`.
+    pub duration: String,
+    /// `billsec`.
+    pub billsec: String,
+    /// `disposition`.
+    pub disposition: String,
+    /// `uniqueid`.
+    pub uniqueid: String,
+    /// `linkedid`.
+    pub linkedid: String,
+    /// `sequence`.
+    pub sequence: String,
+    /// `channel`.
+    pub channel: String,
+    /// `dstchannel`.
+    pub dstchannel: String,
+    /// `dcontext`.
+    pub dcontext: String,
+    /// `lastapp`.
+    pub lastapp: String,
+    /// Asterisk's `systemname`; no column of Asterisk's own has it.
+    pub system_name: String,
+}
+
+/// Traces from CEL rows.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct TracesConfig {
+    /// Whether they are made.
+    pub enabled: bool,
+    /// The CEL table.
+    pub table: String,
+}
+
+impl Default for TracesConfig {
+    fn default() -> Self {
+        Self { enabled: false, table: "cel".to_owned() }
+    }
+}
+
+/// What is held in memory at most.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Distinct values of one label; further ones are counted as `_other`.
+    pub label_values: usize,
+    /// Rows and calls whose identity is kept, each.
+    pub identities: usize,
+    /// Bytes of one column's value; more is cut off.
+    pub value_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { label_values: 100, identities: 2_000_000, value_bytes: 4096 }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            endpoint: "localhost:3306".to_owned(),
+            transport: String::new(),
+            username: String::new(),
+            password: Opaque::default(),
+            password_file: String::new(),
+            database: "asterisk".to_owned(),
+            tls: ClientTls { insecure: true, ..ClientTls::default() },
+            mode: Mode::Poll,
+            table: "cdr".to_owned(),
+            tables: Vec::new(),
+            columns: Columns::default(),
+            timezone: "Local".to_owned(),
+            start_at: "now".to_owned(),
+            storage: None,
+            poll_interval: GoDuration::from_secs(10),
+            short_window: GoDuration::from_secs(600),
+            full_interval: GoDuration::from_secs(900),
+            longest_call: GoDuration::from_secs(12 * 3600),
+            lookback: GoDuration::from_secs(120),
+            settle: GoDuration::from_secs(10),
+            chunk_rows: 2000,
+            query_timeout: GoDuration::from_secs(30),
+            connect_timeout: GoDuration::from_secs(10),
+            allow_table_scan: false,
+            collection_interval: GoDuration::from_secs(15),
+            duration_buckets: vec![5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0],
+            answer_time_buckets: vec![1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 120.0],
+            ratio_window: GoDuration::from_secs(900),
+            short_call: GoDuration::from_secs(10),
+            server_metrics: true,
+            system_name: String::new(),
+            traces: TracesConfig::default(),
+            server_id: 0,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Where the first start begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StartAt {
+    /// With the rows that come from now on.
+    Now,
+    /// With the oldest row.
+    Beginning,
+    /// With rows of this time, as the table's clock has it.
+    Time(time::Naive),
+}
+
+/// Where the server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Address {
+    /// Host and port.
+    Tcp(String, u16),
+    /// Path of a socket.
+    Unix(String),
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path) => f.write_str(path),
+        }
+    }
+}
+
+impl Config {
+    /// The endpoint's address.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(super) fn address(&self) -> Result<Address, String> {
+        let path = self.endpoint.strip_prefix("unix://").or_else(|| self.endpoint.strip_prefix("unix:"));
+        let path = path.or_else(|| self.endpoint.starts_with('/').then_some(self.endpoint.as_str()));
+        let expected = || {
+            format!("invalid endpoint {:?}: expected host:port or the path of a Unix socket", self.endpoint)
+        };
+        match (path, self.transport.as_str()) {
+            (Some(path), "" | "unix") if path.starts_with('/') => Ok(Address::Unix(path.to_owned())),
+            (None, "" | "tcp") => {
+                let (host, port) = self.endpoint.rsplit_once(':').ok_or_else(expected)?;
+                let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(expected)?;
+                let host = host.trim_start_matches('[').trim_end_matches(']');
+                if host.is_empty() { Err(expected()) } else { Ok(Address::Tcp(host.to_owned(), port)) }
+            }
+            _ => Err(expected()),
+        }
+    }
+
+    /// Where the first start begins.
+    ///
+    /// # Errors
+    /// The setting is neither a word nor a time.
+    pub(super) fn start(&self) -> Result<StartAt, String> {
+        match self.start_at.as_str() {
+            "now" | "" => Ok(StartAt::Now),
+            "beginning" => Ok(StartAt::Beginning),
+            text => time::parse(text).map(StartAt::Time).ok_or_else(|| {
+                format!("invalid start_at {text:?}: expected now, beginning, or a time as the table has it, like 2026-01-31 12:00:00")
+            }),
+        }
+    }
+
+    /// The tables, each with its columns and zone.
+    pub(super) fn tables(&self) -> Vec<TableConfig> {
+        let of = |table: &TableConfig| TableConfig {
+            name: table.name.clone(),
+            columns: Some(table.columns.clone().unwrap_or_else(|| self.columns.clone())),
+            timezone: if table.timezone.is_empty() { self.timezone.clone() } else { table.timezone.clone() },
+        };
+        if self.tables.is_empty() {
+            return vec![of(&TableConfig { name: self.table.clone(), ..TableConfig::default() })];
+        }
+        self.tables.iter().map(of).collect()
+    }
+}
+
+impl ComponentConfig for Config {
+    fn validate(&self) -> Vec<ConfigIssue> {
+        let mut issues = Vec::new();
+        let mut issue = |key: &str, message: String| issues.push(ConfigIssue::new(key, message));
+        if let Err(message) = self.address() {
+            issue("endpoint", message);
+        }
+        if self.username.is_empty() {
+            issue("username", "expected the name of a MySQL account; the README has the GRANT it needs".to_owned());
+        }
+        if !self.password.expose().is_empty() && !self.password_file.is_empty() {
+            issue("password_file", "expected one of password and password_file".to_owned());
+        }
+        for (key, version) in [("min_version", &self.tls.min_version), ("max_version", &self.tls.max_version)] {
+            let is_default = match key {
+                "min_version" => matches!(version.as_str(), "" | "1.0" | "1.1" | "1.2"),
+                _ => matches!(version.as_str(), "" | "1.3"),
+            };
+            if !is_default {
+                issue(&format!("tls::{key}"), "the MySQL client takes TLS 1.2 and 1.3 and cannot be held to one".to_owned());
+            }
+        }
+        if let Err(message) = self.start() {
+            issue("start_at", message);
+        }
+        if self.mode == Mode::Binlog && matches!(self.start(), Ok(StartAt::Time(_))) {
+            issue("start_at", "expected now or beginning (of the binary logs that the server still has) in mode binlog".to_owned());
+        }
+        if let Some(Err(error)) = self.storage.as_ref().map(|id| id.parse::<ComponentId>()) {
+            issue("storage", error.to_string());
+        }
+        for (key, duration) in [
+            ("poll_interval", &self.poll_interval),
+            ("short_window", &self.short_window),
+            ("full_interval", &self.full_interval),
+            ("longest_call", &self.longest_call),
+            ("query_timeout", &self.query_timeout),
+            ("connect_timeout", &self.connect_timeout),
+            ("collection_interval", &self.collection_interval),
+            ("ratio_window", &self.ratio_window),
+        ] {
+            if duration.get() == Duration::ZERO {
+                issue(key, format!("{key} must be a positive duration"));
+            }
+        }
+        if self.ratio_window.get() > Duration::from_secs(24 * 3600) {
+            issue("ratio_window", "expected 24h or less".to_owned());
+        }
+        for (key, bounds) in
+            [("duration_buckets", &self.duration_buckets), ("answer_time_buckets", &self.answer_time_buckets)]
+        {
+            let ascending =
+                bounds.windows(2).all(|pair| pair[0] < pair[1]) && bounds.iter().all(|bound| bound.is_finite());
+            if !ascending || bounds.is_empty() {
+                issue(key, format!("expected ascending numbers, found {bounds:?}"));
+            }
+        }
+        if !(1..=100_000).contains(&self.chunk_rows) {
+            issue("chunk_rows", format!("expected 1 to 100000, found {}", self.chunk_rows));
+        }
+        for (key, value) in [
+            ("label_values", self.limits.label_values),
+            ("identities", self.limits.identities),
+            ("value_bytes", self.limits.value_bytes),
+        ] {
+            if value == 0 {
+                issue(&format!("limits::{key}"), "expected a number above 0".to_owned());
+            }
+        }
+        let mut names = std::collections::HashSet::new();
+        for table in self.tables() {
+            if table.name.is_empty() {
+                issue(if self.tables.is_empty() { "table" } else { "tables" }, "expected the name of a table".to_owned());
+            }
+            if !names.insert(table.name.clone()) {
+                issue("tables", format!("table {:?} is listed twice", table.name));
+            }
+            if let Err(message) = time::Zone::named(&table.timezone) {
+                issue(if self.tables.is_empty() { "timezone" } else { "tables" }, message);
+            }
+        }
+        issues
+    }
+}

@@ -1,0 +1,308 @@
+//! What is known of one table: where reading is, which rows and calls were seen, and what they add up to. No input or
+//! output happens here, and the time is what the caller says.
+
+use serde::{Deserialize, Serialize};
+
+use super::calls::{Added, Calls};
+use super::config::Config;
+use super::read::by_id::ById;
+use super::read::window::Window;
+use super::row::CdrRow;
+use super::seen::Seen;
+use super::time::{Naive, SteadyClock, Zone};
+use super::totals::{Rules, Totals};
+
+/// The time, by two clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Now {
+    /// Milliseconds since 1970.
+    pub(super) wall_ms: u64,
+    /// Milliseconds since some moment of this process; no step moves it.
+    pub(super) mono_ms: u64,
+}
+
+impl Now {
+    /// Seconds since 1970.
+    pub(super) fn seconds(self) -> i64 {
+        i64::try_from(self.wall_ms / 1000).unwrap_or(i64::MAX)
+    }
+}
+
+/// Settings that the state depends on.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) rules: Rules,
+    pub(super) settle_ms: u64,
+    pub(super) lookback_ms: u64,
+    /// Seconds.
+    pub(super) longest_call: i64,
+    /// Seconds.
+    pub(super) short_window: i64,
+    pub(super) identities: usize,
+    /// Rows are known by what is in them also where they have keys: replication brings the rows of a look again.
+    pub(super) by_content: bool,
+}
+
+impl Settings {
+    pub(super) fn new(config: &Config, zone: Zone) -> Self {
+        let seconds = |duration: &otelcol_confmap::GoDuration| {
+            i64::try_from(duration.get().as_secs().max(1)).unwrap_or(i64::MAX / 4)
+        };
+        let millis =
+            |duration: &otelcol_confmap::GoDuration| u64::try_from(duration.get().as_millis()).unwrap_or(u64::MAX / 4);
+        Self {
+            rules: Rules {
+                duration_buckets: config.duration_buckets.clone(),
+                answer_time_buckets: config.answer_time_buckets.clone(),
+                short_call_ms: millis(&config.short_call),
+                label_values: config.limits.label_values,
+                zone,
+            },
+            settle_ms: millis(&config.settle),
+            lookback_ms: millis(&config.lookback),
+            longest_call: seconds(&config.longest_call),
+            short_window: seconds(&config.short_window),
+            identities: config.limits.identities,
+            by_content: config.mode == super::config::Mode::Binlog,
+        }
+    }
+}
+
+/// A place in the server's binary log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct BinlogPosition {
+    /// Name of the file.
+    pub(super) file: String,
+    /// Offset of the next event.
+    pub(super) offset: u64,
+}
+
+/// How rows are looked for in the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// By key.
+    Id(ById),
+    /// By time.
+    Time(Window),
+}
+
+/// What became of the rows of a chunk that count for nothing, or not fully.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Oddities {
+    /// Their calls had been counted.
+    pub(super) late: u64,
+    /// They are older than what is remembered.
+    pub(super) too_old: u64,
+    /// They had no valid time.
+    pub(super) no_time: u64,
+    /// How often identities had to be forgotten early because there were too many.
+    pub(super) forgotten: u64,
+}
+
+/// The state of one table.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    pub(super) settings: Settings,
+    pub(super) totals: Totals,
+    pub(super) calls: Calls,
+    /// Rows that were read, by content.
+    pub(super) rows: Seen,
+    pub(super) reader: Reader,
+    /// Rows of before this count for nothing.
+    pub(super) floor: Option<Naive>,
+    /// Time of the newest row.
+    pub(super) newest: Option<Naive>,
+    pub(super) binlog: Option<BinlogPosition>,
+    /// Keeps this record's hashes apart from another's.
+    pub(super) seed: u64,
+    /// Rows are noted but not counted: they were there before the first start.
+    pub(super) marking: bool,
+    /// Something changed since the record was written.
+    pub(super) dirty: bool,
+    pub(super) oddities: Oddities,
+    pub(super) steady: SteadyClock,
+    forgotten_at: Option<Naive>,
+}
+
+impl Table {
+    /// Nothing is known.
+    pub(super) fn new(settings: Settings, reader: Reader, floor: Option<Naive>, seed: u64, now: Now) -> Self {
+        let totals = Totals::new(now.wall_ms.saturating_mul(1_000_000), &settings.rules);
+        let steady = SteadyClock::new(now.seconds(), now.mono_ms, settings.longest_call);
+        Self {
+            settings,
+            totals,
+            calls: Calls::default(),
+            rows: Seen::default(),
+            reader,
+            floor,
+            newest: None,
+            binlog: None,
+            seed,
+            marking: false,
+            dirty: true,
+            oddities: Oddities::default(),
+            steady,
+            forgotten_at: None,
+        }
+    }
+
+    /// Reads in another way from now on, and goes on where it was: by time from what is remembered, by key from the first
+    /// row of that time. True if it was another way.
+    pub(super) fn read_by_key(&mut self, by_key: bool) -> bool {
+        let is_by_key = matches!(self.reader, Reader::Id(_));
+        if is_by_key == by_key {
+            return false;
+        }
+        self.begin_again(if by_key { Reader::Id(ById::default()) } else { Reader::Time(Window::default()) });
+        true
+    }
+
+    /// Reads the table again as far back as rows and calls are remembered.
+    pub(super) fn begin_again(&mut self, reader: Reader) {
+        let remembered = self.newest.map(|newest| newest.saturating_sub(self.settings.longest_call));
+        self.floor = self.floor.max(remembered);
+        self.reader = reader;
+        self.dirty = true;
+    }
+
+    /// Takes rows of a chunk, in the order they were read; for each, whether it is new.
+    pub(super) fn chunk(&mut self, rows: &[CdrRow], now: Now) -> Vec<bool> {
+        let new: Vec<bool> = rows.iter().map(|row| self.row(row, now)).collect();
+        let reached = match self.reader {
+            // Rows come in the order in which they were written: when their calls ended.
+            Reader::Id(_) => rows.iter().map(|row| row.leg.naive_end()).max(),
+            Reader::Time(_) => rows.iter().filter(|row| row.has_time).map(|row| row.leg.naive).max(),
+        };
+        if let Reader::Id(by_id) = &mut self.reader {
+            by_id.close_old();
+        }
+        self.settle(now, reached);
+        self.forget(now);
+        new
+    }
+
+    /// Takes a row that replication brought.
+    pub(super) fn replicated(&mut self, row: &CdrRow, now: Now) -> bool {
+        if let (Reader::Id(by_id), Some(key)) = (&mut self.reader, row.id) {
+            by_id.row(key, row.leg.end(), now.seconds());
+        }
+        self.fresh(row, now)
+    }
+
+    fn row(&mut self, row: &CdrRow, now: Now) -> bool {
+        let by_key = match (&mut self.reader, row.id) {
+            (Reader::Id(by_id), Some(key)) => {
+                if !by_id.row(key, row.leg.end(), now.seconds()) {
+                    return false;
+                }
+                true
+            }
+            (Reader::Time(window), _) => {
+                // The server sorts what is no time before all times.
+                window.row(if row.has_time { row.leg.naive } else { Naive::MIN });
+                false
+            }
+            (Reader::Id(_), None) => false,
+        };
+        self.dirty = true;
+        if by_key && !self.settings.by_content && self.rows.len() == 0 {
+            return self.count(row, now);
+        }
+        self.fresh(row, now)
+    }
+
+    /// Takes a row unless one like it was taken.
+    fn fresh(&mut self, row: &CdrRow, now: Now) -> bool {
+        if self.is_old(row) || !self.rows.insert(row.identity, row.leg.naive) {
+            return false;
+        }
+        self.dirty = true;
+        self.count_known(row, now)
+    }
+
+    fn count(&mut self, row: &CdrRow, now: Now) -> bool {
+        !self.is_old(row) && self.count_known(row, now)
+    }
+
+    fn is_old(&mut self, row: &CdrRow) -> bool {
+        let old = row.has_time && self.floor.is_some_and(|floor| row.leg.naive < floor);
+        self.oddities.too_old += u64::from(old);
+        old
+    }
+
+    fn count_known(&mut self, row: &CdrRow, now: Now) -> bool {
+        if row.has_time {
+            self.newest = self.newest.max(Some(row.leg.naive));
+        } else {
+            self.oddities.no_time += 1;
+        }
+        if self.marking {
+            self.calls.skip(row.call, row.leg.naive);
+            return false;
+        }
+        self.totals.row(&row.leg);
+        if self.calls.add(row.call, row.leg.clone(), now.wall_ms, self.settings.settle_ms) == Added::Late {
+            self.oddities.late += 1;
+        }
+        true
+    }
+
+    /// Counts the calls whose rows had their time to meet.
+    pub(super) fn settle(&mut self, now: Now, reached: Option<Naive>) {
+        self.calls.due_by(now.wall_ms.saturating_add(self.settings.settle_ms));
+        for leg in self.calls.settle(now.wall_ms, self.settings.settle_ms, reached) {
+            self.totals.call(&leg, &self.settings.rules, now.seconds());
+            self.dirty = true;
+        }
+    }
+
+    /// Where a look begins that goes `back` seconds.
+    pub(super) fn from(&mut self, back: i64, now: Now) -> Naive {
+        let steady = self.steady.now(now.seconds(), now.mono_ms);
+        let today = self.settings.rules.zone.to_naive(steady);
+        let from = self.newest.unwrap_or(today).min(today).saturating_sub(back);
+        self.floor.map_or(from, |floor| floor.max(from))
+    }
+
+    fn forget(&mut self, now: Now) {
+        if self.newest.is_none() {
+            return;
+        }
+        let floor = self.floor.take();
+        let horizon = self.from(self.settings.longest_call, now);
+        self.floor = floor;
+        if self.forgotten_at.is_some_and(|last| horizon < last + self.settings.longest_call / 64) {
+            return self.keep();
+        }
+        self.forgotten_at = Some(horizon);
+        self.calls.forget(horizon);
+        self.rows.forget(horizon);
+        if let Reader::Time(window) = &mut self.reader {
+            window.forget(horizon);
+            self.floor = self.floor.max(Some(horizon));
+        }
+        self.keep();
+    }
+
+    fn keep(&mut self) {
+        let limit = self.settings.identities;
+        if self.calls.keep(limit) {
+            self.oddities.forgotten += 1;
+        }
+        if self.rows.len() > limit
+            && let Some(newest_gone) = self.rows.forget_quarter()
+        {
+            self.oddities.forgotten += 1;
+            if let Reader::Time(window) = &mut self.reader {
+                window.forget(newest_gone + 1);
+                self.floor = self.floor.max(Some(newest_gone + 1));
+            }
+        }
+        if let Reader::Id(by_id) = &mut self.reader
+            && by_id.keep(limit)
+        {
+            self.oddities.forgotten += 1;
+        }
+    }
+}
