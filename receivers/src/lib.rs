@@ -4,6 +4,8 @@
 pub mod ami;
 #[cfg(feature = "hostmetrics")]
 pub mod hostmetrics;
+#[cfg(feature = "mysql_cdr")]
+pub mod mysql_cdr;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 #[cfg(feature = "statsd")]
@@ -16,6 +18,8 @@ pub fn factories() -> Vec<ReceiverFactory> {
     vec![
         #[cfg(feature = "hostmetrics")]
         hostmetrics::factory(),
+        #[cfg(feature = "mysql_cdr")]
+        mysql_cdr::factory(),
         #[cfg(feature = "otlp")]
         otlp::factory(),
         #[cfg(feature = "statsd")]

@@ -117,7 +117,8 @@ impl Calls {
 
     /// The calls that wait, for the record.
     pub(super) fn waiting(&self) -> Waiting {
-        let mut waiting: Vec<_> = self.pending.iter().map(|(call, pending)| (*call, pending.clone())).collect();
+        let mut waiting: Vec<_> =
+            self.pending.iter().map(|(call, pending)| (*call, pending.clone())).collect();
         waiting.sort_unstable_by_key(|(call, _)| *call);
         Waiting(waiting)
     }

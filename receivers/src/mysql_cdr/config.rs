@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use otelcol_asterisk::redaction;
 use otelcol_confmap::{GoDuration, Opaque};
 use otelcol_net::config::ClientTls;
 use otelcol_pipeline::{ComponentConfig, ComponentId, ConfigIssue};
@@ -75,6 +76,8 @@ pub struct Config {
     pub server_metrics: bool,
     /// Asterisk's `systemname`, for trace ids, where no column has it.
     pub system_name: String,
+    /// What becomes of numbers and names in logs and traces.
+    pub redaction: redaction::Settings,
     /// Traces from CEL rows.
     pub traces: TracesConfig,
     /// Number under which `mode: binlog` registers with the server; 0 makes one.
@@ -210,6 +213,7 @@ impl Default for Config {
             short_call: GoDuration::from_secs(10),
             server_metrics: true,
             system_name: String::new(),
+            redaction: redaction::Settings::default(),
             traces: TracesConfig::default(),
             server_id: 0,
             limits: Limits::default(),
@@ -306,25 +310,29 @@ impl ComponentConfig for Config {
             issue("endpoint", message);
         }
         if self.username.is_empty() {
-            issue("username", "expected the name of a MySQL account; the README has the GRANT it needs".to_owned());
+            issue(
+                "username",
+                "expected the name of a MySQL account; the README has the GRANT it needs".to_owned(),
+            );
         }
         if !self.password.expose().is_empty() && !self.password_file.is_empty() {
             issue("password_file", "expected one of password and password_file".to_owned());
         }
-        for (key, version) in [("min_version", &self.tls.min_version), ("max_version", &self.tls.max_version)] {
+        for (key, version) in [("min_version", &self.tls.min_version), ("max_version", &self.tls.max_version)]
+        {
             let is_default = match key {
                 "min_version" => matches!(version.as_str(), "" | "1.0" | "1.1" | "1.2"),
                 _ => matches!(version.as_str(), "" | "1.3"),
             };
             if !is_default {
-                issue(&format!("tls::{key}"), "the MySQL client takes TLS 1.2 and 1.3 and cannot be held to one".to_owned());
+                issue(
+                    &format!("tls::{key}"),
+                    "the MySQL client takes TLS 1.2 and 1.3 and cannot be held to one".to_owned(),
+                );
             }
         }
         if let Err(message) = self.start() {
             issue("start_at", message);
-        }
-        if self.mode == Mode::Binlog && matches!(self.start(), Ok(StartAt::Time(_))) {
-            issue("start_at", "expected now or beginning (of the binary logs that the server still has) in mode binlog".to_owned());
         }
         if let Some(Err(error)) = self.storage.as_ref().map(|id| id.parse::<ComponentId>()) {
             issue("storage", error.to_string());
@@ -349,8 +357,8 @@ impl ComponentConfig for Config {
         for (key, bounds) in
             [("duration_buckets", &self.duration_buckets), ("answer_time_buckets", &self.answer_time_buckets)]
         {
-            let ascending =
-                bounds.windows(2).all(|pair| pair[0] < pair[1]) && bounds.iter().all(|bound| bound.is_finite());
+            let ascending = bounds.windows(2).all(|pair| pair[0] < pair[1])
+                && bounds.iter().all(|bound| bound.is_finite());
             if !ascending || bounds.is_empty() {
                 issue(key, format!("expected ascending numbers, found {bounds:?}"));
             }
@@ -367,10 +375,16 @@ impl ComponentConfig for Config {
                 issue(&format!("limits::{key}"), "expected a number above 0".to_owned());
             }
         }
+        for found in self.redaction.issues() {
+            issue(&format!("redaction::{}", found.path), found.message);
+        }
         let mut names = std::collections::HashSet::new();
         for table in self.tables() {
             if table.name.is_empty() {
-                issue(if self.tables.is_empty() { "table" } else { "tables" }, "expected the name of a table".to_owned());
+                issue(
+                    if self.tables.is_empty() { "table" } else { "tables" },
+                    "expected the name of a table".to_owned(),
+                );
             }
             if !names.insert(table.name.clone()) {
                 issue("tables", format!("table {:?} is listed twice", table.name));

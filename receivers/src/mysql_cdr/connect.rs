@@ -89,8 +89,7 @@ impl Db {
             .map_err(|_| broken(format!("no connection within {limit:?}")))?
             .map_err(|error| explain(&text, "connect", error))?;
         let timeout = config.query_timeout.get();
-        let mut db =
-            Self { conn, flavor: Flavor::MySql, version: String::new(), address: text, timeout };
+        let mut db = Self { conn, flavor: Flavor::MySql, version: String::new(), address: text, timeout };
         let version: Option<String> = db.first("version", "SELECT VERSION()").await?;
         db.version = version.unwrap_or_default();
         if db.version.contains("MariaDB") {
@@ -165,6 +164,11 @@ impl Db {
         let _ = tokio::time::timeout(Duration::from_secs(1), self.conn.disconnect()).await;
     }
 
+    /// The server's number of this connection.
+    pub(super) fn connection_id(&self) -> u32 {
+        self.conn.id()
+    }
+
     /// Gives the connection up for a stream of replication.
     pub(super) fn into_conn(self) -> Conn {
         self.conn
@@ -176,7 +180,9 @@ async fn options(config: &Config, address: &Address) -> Result<Opts, String> {
         config.password.expose().to_owned()
     } else {
         let path = &config.password_file;
-        let text = tokio::fs::read_to_string(path).await.map_err(|error| format!("read password_file {path}: {error}"))?;
+        let text = tokio::fs::read_to_string(path)
+            .await
+            .map_err(|error| format!("read password_file {path}: {error}"))?;
         text.trim_end_matches(['\r', '\n']).to_owned()
     };
     let builder = OptsBuilder::default()
@@ -207,7 +213,7 @@ fn tls_options(tls: &ClientTls) -> Result<SslOpts, String> {
         (true, false) => Some(pem.as_bytes().to_vec().into()),
         _ => Some(PathBuf::from(file).into()),
     };
-    let mut roots: Vec<mysql_async::PathOrBuf<'static>> = Vec::new();
+    let mut roots = Vec::new();
     let given = source(&tls.ca_file, tls.ca_pem.expose());
     if given.is_none() || tls.include_system_ca_certs_pool {
         let system = rustls_native_certs::load_native_certs();
@@ -217,11 +223,12 @@ fn tls_options(tls: &ClientTls) -> Result<SslOpts, String> {
         }
     }
     roots.extend(given);
-    let identity = match (source(&tls.cert_file, tls.cert_pem.expose()), source(&tls.key_file, tls.key_pem.expose())) {
-        (None, None) => None,
-        (Some(cert), Some(key)) => Some(ClientIdentity::new(cert, key)),
-        _ => return Err("tls: a certificate needs its key, and a key its certificate".to_owned()),
-    };
+    let identity =
+        match (source(&tls.cert_file, tls.cert_pem.expose()), source(&tls.key_file, tls.key_pem.expose())) {
+            (None, None) => None,
+            (Some(cert), Some(key)) => Some(ClientIdentity::new(cert, key)),
+            _ => return Err("tls: a certificate needs its key, and a key its certificate".to_owned()),
+        };
     // Without any root the client refuses to begin, even where no certificate is looked at.
     let options = SslOpts::default()
         .with_disable_built_in_roots(!roots.is_empty())

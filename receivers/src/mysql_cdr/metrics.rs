@@ -72,7 +72,12 @@ impl Metrics {
         }
     }
 
-    fn point(&self, attributes: Vec<KeyValue>, value: number_data_point::Value, since: u64) -> NumberDataPoint {
+    fn point(
+        &self,
+        attributes: Vec<KeyValue>,
+        value: number_data_point::Value,
+        since: u64,
+    ) -> NumberDataPoint {
         NumberDataPoint {
             attributes,
             start_time_unix_nano: since,
@@ -88,7 +93,14 @@ impl Metrics {
         }
     }
 
-    fn sums(&mut self, name: &str, unit: &str, description: &str, monotonic: bool, points: Vec<NumberDataPoint>) {
+    fn sums(
+        &mut self,
+        name: &str,
+        unit: &str,
+        description: &str,
+        monotonic: bool,
+        points: Vec<NumberDataPoint>,
+    ) {
         if points.is_empty() {
             return;
         }
@@ -115,13 +127,21 @@ impl Metrics {
         let calls = Disposition::ALL
             .into_iter()
             // The five of Asterisk stand from the start; a rate needs the zero.
-            .filter(|disposition| *disposition != Disposition::Other || totals.calls[*disposition as usize] > 0)
+            .filter(|disposition| {
+                *disposition != Disposition::Other || totals.calls[*disposition as usize] > 0
+            })
             .map(|disposition| {
                 let count = whole(totals.calls[disposition as usize]);
                 self.point(with(&[("disposition", disposition.as_str())]), count, since)
             })
             .collect();
-        self.sums("asterisk.cdr.calls", "{call}", "Total CDR records: calls that ended, each once", true, calls);
+        self.sums(
+            "asterisk.cdr.calls",
+            "{call}",
+            "Total CDR records: calls that ended, each once",
+            true,
+            calls,
+        );
         self.histogram("asterisk.cdr.duration", "Call duration from CDR", &totals.duration, with(&[]), since);
         self.histogram(
             "asterisk.cdr.answer_time",
@@ -134,14 +154,35 @@ impl Metrics {
         let billable = one(self, number(seconds(totals.billsec_ms)));
         self.sums("asterisk.cdr.billable", "s", "Time after the answer, summed over calls", true, billable);
         let short = one(self, whole(totals.short_calls));
-        self.sums("asterisk.cdr.short_calls", "{call}", "Answered calls below the length of short_call", true, short);
+        self.sums(
+            "asterisk.cdr.short_calls",
+            "{call}",
+            "Answered calls below the length of short_call",
+            true,
+            short,
+        );
         let rows = one(self, whole(totals.rows));
         self.sums("asterisk.cdr.rows", "{row}", "Rows read, each once", true, rows);
 
         for (name, key, description, by) in [
-            ("asterisk.cdr.calls_by_context", "context", "Calls by the context they came in", &totals.by_context),
-            ("asterisk.cdr.calls_by_technology", "technology", "Calls by technology of the destination channel", &totals.by_technology),
-            ("asterisk.cdr.calls_by_trunk", "trunk", "Calls by peer of the destination channel", &totals.by_trunk),
+            (
+                "asterisk.cdr.calls_by_context",
+                "context",
+                "Calls by the context they came in",
+                &totals.by_context,
+            ),
+            (
+                "asterisk.cdr.calls_by_technology",
+                "technology",
+                "Calls by technology of the destination channel",
+                &totals.by_technology,
+            ),
+            (
+                "asterisk.cdr.calls_by_trunk",
+                "trunk",
+                "Calls by peer of the destination channel",
+                &totals.by_trunk,
+            ),
         ] {
             let mut points = Vec::new();
             for (value, counts) in by {
@@ -155,9 +196,17 @@ impl Metrics {
         let applications = totals
             .by_application
             .iter()
-            .map(|(application, count)| self.point(with(&[("application", application)]), whole(*count), since))
+            .map(|(application, count)| {
+                self.point(with(&[("application", application)]), whole(*count), since)
+            })
             .collect();
-        self.sums("asterisk.cdr.calls_by_application", "{call}", "Calls by their last application", true, applications);
+        self.sums(
+            "asterisk.cdr.calls_by_application",
+            "{call}",
+            "Calls by their last application",
+            true,
+            applications,
+        );
         let hours = totals
             .by_hour
             .iter()
@@ -165,7 +214,13 @@ impl Metrics {
             .filter(|(_, count)| **count > 0)
             .map(|(hour, count)| self.point(with(&[("hour", &format!("{hour:02}"))]), whole(*count), since))
             .collect();
-        self.sums("asterisk.cdr.calls_by_hour", "{call}", "Calls by hour of the day of their start", true, hours);
+        self.sums(
+            "asterisk.cdr.calls_by_hour",
+            "{call}",
+            "Calls by hour of the day of their start",
+            true,
+            hours,
+        );
 
         self.ratios(&totals.window(now, view.window), &with);
         let peak = vec![self.point(with(&[]), whole(totals.peak(now)), 0)];
@@ -193,25 +248,50 @@ impl Metrics {
         let asr = one(self, answered as f64 / total as f64);
         self.gauges("asterisk.cdr.asr", "{ratio}", "Answer-seizure ratio (15 min window)", asr);
         let ner = one(self, effective as f64 / total as f64);
-        self.gauges("asterisk.cdr.ner", "{ratio}", "Network effectiveness ratio: answered, busy or not answered", ner);
+        self.gauges(
+            "asterisk.cdr.ner",
+            "{ratio}",
+            "Network effectiveness ratio: answered, busy or not answered",
+            ner,
+        );
         if answered > 0 {
             let acd = one(self, seconds(window.billsec_ms) / answered as f64);
-            self.gauges("asterisk.cdr.acd", "s", "Average call duration: time after the answer by answered calls", acd);
+            self.gauges(
+                "asterisk.cdr.acd",
+                "s",
+                "Average call duration: time after the answer by answered calls",
+                acd,
+            );
         }
     }
 
     /// The guide's query: calls by the hour of their start, over a day.
     fn hourly(&mut self, hours: &[(i64, Slot)], with: &impl Fn(&[(&str, &str)]) -> Vec<KeyValue>) {
+        fn average(sum: u64, slot: &Slot) -> Option<f64> {
+            (slot.total() > 0).then(|| seconds(sum) / slot.total() as f64)
+        }
+        fn of(disposition: Disposition, slot: &Slot) -> Option<f64> {
+            Some(slot.of(disposition) as f64)
+        }
         type Value = fn(&Slot) -> Option<f64>;
-        let average = |sum: u64, slot: &Slot| (slot.total() > 0).then(|| seconds(sum) / slot.total() as f64);
-        let rows: [(&str, &str, &str, &dyn Fn(&Slot) -> Option<f64>); 7] = [
-            ("total", "{call}", "Calls that began in this hour", &(|slot| Some(slot.total() as f64)) as &dyn Fn(&Slot) -> Option<f64>),
-            ("duration", "s", "Average duration of calls that began in this hour", &|slot| average(slot.duration_ms, slot)),
-            ("billsec", "s", "Average time after the answer of calls that began in this hour", &|slot| average(slot.billsec_ms, slot)),
-            ("answered", "{call}", "Answered calls that began in this hour", &((|slot| Some(slot.of(Disposition::Answered) as f64)) as Value)),
-            ("no_answer", "{call}", "Calls without an answer that began in this hour", &((|slot| Some(slot.of(Disposition::NoAnswer) as f64)) as Value)),
-            ("busy", "{call}", "Busy calls that began in this hour", &((|slot| Some(slot.of(Disposition::Busy) as f64)) as Value)),
-            ("failed", "{call}", "Failed calls that began in this hour", &((|slot| Some(slot.of(Disposition::Failed) as f64)) as Value)),
+        let rows: [(&str, &str, &str, Value); 7] = [
+            ("total", "{call}", "Calls that began in this hour", |slot| Some(slot.total() as f64)),
+            ("duration", "s", "Average duration of calls that began in this hour", |slot| {
+                average(slot.duration_ms, slot)
+            }),
+            ("billsec", "s", "Average time after the answer of calls that began in this hour", |slot| {
+                average(slot.billsec_ms, slot)
+            }),
+            ("answered", "{call}", "Answered calls that began in this hour", |slot| {
+                of(Disposition::Answered, slot)
+            }),
+            ("no_answer", "{call}", "Calls without an answer that began in this hour", |slot| {
+                of(Disposition::NoAnswer, slot)
+            }),
+            ("busy", "{call}", "Busy calls that began in this hour", |slot| of(Disposition::Busy, slot)),
+            ("failed", "{call}", "Failed calls that began in this hour", |slot| {
+                of(Disposition::Failed, slot)
+            }),
         ];
         for (name, unit, description, value) in rows {
             let points = hours
@@ -257,9 +337,24 @@ impl Metrics {
         self.gauges("mysql.up", "{server}", "Whether the MySQL server is up", point);
         let Some(stats) = stats.filter(|_| up) else { return };
         for (name, unit, description, value) in [
-            ("mysql.global_status.threads_connected", "{thread}", "Connections that are open", stats.threads_connected),
-            ("mysql.global_status.threads_running", "{thread}", "Connections that are at work", stats.threads_running),
-            ("mysql.global_status.uptime", "{second}", "Time since the server's start, in seconds", stats.uptime),
+            (
+                "mysql.global_status.threads_connected",
+                "{thread}",
+                "Connections that are open",
+                stats.threads_connected,
+            ),
+            (
+                "mysql.global_status.threads_running",
+                "{thread}",
+                "Connections that are at work",
+                stats.threads_running,
+            ),
+            (
+                "mysql.global_status.uptime",
+                "{second}",
+                "Time since the server's start, in seconds",
+                stats.uptime,
+            ),
         ] {
             if let Some(value) = value {
                 let point = one(self, whole(value));
@@ -280,7 +375,12 @@ impl Metrics {
         for table in &stats.tables {
             let attributes = vec![string("asterisk.cdr.table", table.name.as_str())];
             for (name, unit, description, value) in [
-                ("asterisk.cdr.table.rows", "{row}", "Rows of the table, as the server estimates them", table.rows),
+                (
+                    "asterisk.cdr.table.rows",
+                    "{row}",
+                    "Rows of the table, as the server estimates them",
+                    table.rows,
+                ),
                 ("asterisk.cdr.table.size", "By", "Bytes of the table and its indexes", table.bytes),
             ] {
                 if let Some(value) = value {
@@ -302,18 +402,28 @@ impl Metrics {
 
     /// The batch: one resource that names the server.
     pub(super) fn finish(self, version: &str, server: &Server<'_>) -> ResourceMetrics {
-        let scope =
-            InstrumentationScope { name: SCOPE.to_owned(), version: version.to_owned(), ..InstrumentationScope::default() };
+        let scope = InstrumentationScope {
+            name: SCOPE.to_owned(),
+            version: version.to_owned(),
+            ..InstrumentationScope::default()
+        };
         ResourceMetrics {
             resource: Some(server.resource()),
-            scope_metrics: vec![ScopeMetrics { scope: Some(scope), metrics: self.list, ..ScopeMetrics::default() }],
+            scope_metrics: vec![ScopeMetrics {
+                scope: Some(scope),
+                metrics: self.list,
+                ..ScopeMetrics::default()
+            }],
             ..ResourceMetrics::default()
         }
     }
 }
 
 fn dispositions(counts: &ByDisposition) -> impl Iterator<Item = (Disposition, u64)> + '_ {
-    Disposition::ALL.into_iter().map(|disposition| (disposition, counts[disposition as usize])).filter(|(_, count)| *count > 0)
+    Disposition::ALL
+        .into_iter()
+        .map(|disposition| (disposition, counts[disposition as usize]))
+        .filter(|(_, count)| *count > 0)
 }
 
 /// What a resource says about where rows come from.

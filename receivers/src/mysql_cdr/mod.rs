@@ -24,12 +24,10 @@ mod table;
 mod time;
 mod totals;
 
-#[cfg(test)]
-mod cut_tests;
-
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use otelcol_asterisk::redaction::Redactor;
 use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::storage::StorageClient;
 use otelcol_pipeline::{
@@ -144,7 +142,12 @@ impl Component for MysqlCdr {
         }
         let logs = shared.outputs.get(Signal::Logs).clone();
         let logs = logs.is_connected().await.then(|| {
-            let writer = LogWriter::new(&config.system_name, context.build.version, shared.server().resource());
+            let writer = LogWriter::new(
+                &config.system_name,
+                Redactor::new(&config.redaction),
+                context.build.version,
+                shared.server().resource(),
+            );
             (logs, writer)
         });
         let mut worker = Worker::new(context, config.clone(), logs, storage, Arc::clone(&shared.shown));

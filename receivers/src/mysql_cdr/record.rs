@@ -60,7 +60,8 @@ pub(super) fn write(table: &Table) -> Result<Vec<u8>, String> {
         waiting: table.calls.waiting(),
     };
     let header = serde_json::to_vec(&header).map_err(|error| error.to_string())?;
-    let mut out = Vec::with_capacity(header.len() + 32 + 12 * (table.rows.len() + table.calls.counted().len()));
+    let mut out =
+        Vec::with_capacity(header.len() + 32 + 12 * (table.rows.len() + table.calls.counted().len()));
     out.extend_from_slice(&(header.len() as u64).to_le_bytes());
     out.extend_from_slice(&header);
     table.rows.write(&mut out);

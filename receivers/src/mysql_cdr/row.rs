@@ -50,7 +50,8 @@ impl Disposition {
             other => {
                 let known = Self::ALL.into_iter().find(|known| {
                     let same = |a: char, b: char| a.eq_ignore_ascii_case(&b) || (a == ' ' && b == '_');
-                    known.as_str().len() == other.len() && known.as_str().chars().zip(other.chars()).all(|(a, b)| same(a, b))
+                    known.as_str().len() == other.len()
+                        && known.as_str().chars().zip(other.chars()).all(|(a, b)| same(a, b))
                 });
                 known.unwrap_or(Self::Other)
             }
@@ -165,21 +166,21 @@ impl Decoder {
         let (technology, trunk) = peer(&dstchannel);
 
         let mut hash = XxHash64::with_seed(self.seed);
+        // Only what is the same text in a query's answer and in the binary log.
         for part in [
             &*uniqueid,
             &*linkedid,
             &*of(roles.sequence),
-            &*time_text,
             &*channel,
             &*dstchannel,
             &*of(roles.lastapp),
-            &*duration_text,
-            &*billsec_text,
-            &*end_text,
             disposition.as_str(),
         ] {
             hash.write(part.as_bytes());
             hash.write(&[0xff]);
+        }
+        for number in [parsed.unwrap_or(0), duration, billsec] {
+            hash.write(&number.to_le_bytes());
         }
         let identity = hash.finish();
         let call = if linkedid.is_empty() { &uniqueid } else { &linkedid };
@@ -267,7 +268,9 @@ fn peer(channel: &str) -> (&str, &str) {
     }
     let peer = rest.split_once('/').map_or(rest, |(peer, _)| peer);
     let peer = match peer.rsplit_once('-') {
-        Some((name, serial)) if !name.is_empty() && serial.bytes().all(|byte| byte.is_ascii_hexdigit()) => name,
+        Some((name, serial)) if !name.is_empty() && serial.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            name
+        }
         _ => peer,
     };
     (technology, peer)
@@ -275,4 +278,4 @@ fn peer(channel: &str) -> (&str, &str) {
 
 #[cfg(test)]
 #[path = "row_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -8,6 +8,7 @@ pub(crate) fn decoder(names: &[&str], zone: Zone) -> Decoder {
         data_type: "varchar".to_owned(),
         length: 80,
         auto_increment: *name == "id",
+        unsigned: false,
         charset: "utf8mb4".to_owned(),
         ordinal,
     };
@@ -50,7 +51,19 @@ fn channels() {
 #[test]
 fn a_row_with_all_columns() {
     let decoder = decoder(
-        &["start", "answer", "end", "duration", "billsec", "disposition", "uniqueid", "linkedid", "sequence", "dstchannel", "id"],
+        &[
+            "start",
+            "answer",
+            "end",
+            "duration",
+            "billsec",
+            "disposition",
+            "uniqueid",
+            "linkedid",
+            "sequence",
+            "dstchannel",
+            "id",
+        ],
         Zone::named("Europe/Berlin").unwrap(),
     );
     let row = decode(
@@ -70,7 +83,10 @@ fn a_row_with_all_columns() {
         ],
     );
     assert_eq!(row.id, Some(42));
-    assert_eq!((row.leg.start, row.leg.end(), row.leg.answer_time), (1_795_307_195, 1_795_307_207, Some(3000)));
+    assert_eq!(
+        (row.leg.start, row.leg.end(), row.leg.answer_time),
+        (1_795_307_195, 1_795_307_207, Some(3000))
+    );
     assert_eq!((row.leg.duration(), row.leg.billsec()), (12_000, 9000));
     assert_eq!(row.call, XxHash64::oneshot(7, b"pbx-1795307190.7"));
     assert_eq!(row.leg.trunk, "1001");
@@ -86,16 +102,29 @@ fn nulls_and_zero_dates_cost_no_row() {
     assert_eq!((nameless.call, nameless.leg.start), (nameless.identity, 1_795_307_999));
     let computed = decode(
         &decoder,
-        &[Some("2026-11-22 00:00:00"), Some("2026-11-22 00:00:04"), Some("2026-11-22 00:00:10"), Some("ANSWERED"), Some("x")],
+        &[
+            Some("2026-11-22 00:00:00"),
+            Some("2026-11-22 00:00:04"),
+            Some("2026-11-22 00:00:10"),
+            Some("ANSWERED"),
+            Some("x"),
+        ],
     );
-    assert_eq!((computed.leg.duration(), computed.leg.billsec(), computed.leg.answer_time), (10_000, 6000, Some(4000)));
+    assert_eq!(
+        (computed.leg.duration(), computed.leg.billsec(), computed.leg.answer_time),
+        (10_000, 6000, Some(4000))
+    );
 }
 
 #[test]
 fn of_two_rows_the_better_then_the_longer_stands() {
     let decoder = decoder(&["start", "duration", "billsec", "disposition", "uniqueid"], Zone::utc());
     let leg = |duration, disposition| {
-        decode(&decoder, &[Some("2026-11-22 00:00:00"), Some(duration), Some("0"), Some(disposition), Some("x")]).leg
+        decode(
+            &decoder,
+            &[Some("2026-11-22 00:00:00"), Some(duration), Some("0"), Some(disposition), Some("x")],
+        )
+        .leg
     };
     assert!(leg("1", "ANSWERED") < leg("9", "BUSY"));
     assert!(leg("1", "FAILED") < leg("9", "NO ANSWER"));

@@ -19,7 +19,7 @@ use super::report::Report;
 use super::row::{CdrRow, Decoder};
 use super::server::{self, Growth, ServerStats};
 use super::source::Source;
-use super::table::{Now, Oddities, Reader, Settings, Table};
+use super::table::{BinlogPosition, Now, Oddities, Reader, Settings, Table};
 use super::time::Zone;
 use super::totals::{Rules, Totals};
 
@@ -122,6 +122,11 @@ impl Worker {
         }
     }
 
+    /// A number that two instances seldom share.
+    pub(super) fn salt(&self) -> u8 {
+        std::hash::RandomState::new().build_hasher().finish().to_le_bytes()[0]
+    }
+
     fn settings(&self, entry: usize) -> Result<Settings, String> {
         let zone = self.entries.get(entry).map_or("", |entry| entry.config.timezone.as_str());
         Ok(Settings::new(&self.config, Zone::named(zone)?))
@@ -180,6 +185,7 @@ impl Worker {
             let result = self.look().await;
             self.settle().await;
             let took = begun.elapsed();
+            let is_well = result.is_ok();
             let wait = match result {
                 Ok(()) => {
                     backoff.reset();
@@ -198,11 +204,13 @@ impl Worker {
                     backoff.wait()
                 }
             };
-            if self.config.mode == Mode::Binlog && self.db.is_some() {
-                match self.replicate().await {
-                    Ok(()) => continue,
-                    Err(error) => self.failed(&error).await,
+            if self.config.mode == Mode::Binlog && self.db.is_some() && is_well {
+                if let Err(error) = self.replicate().await {
+                    self.failed(&error).await;
+                    self.settle().await;
+                    self.wait(backoff.wait()).await;
                 }
+                continue;
             }
             self.wait(wait).await;
         }
@@ -233,7 +241,8 @@ impl Worker {
         loop {
             let now = self.now();
             let due = self.entries.iter().filter_map(|entry| entry.table.as_ref()?.calls.next_due()).min();
-            let due = due.map(|due| Instant::now() + Duration::from_millis(due.saturating_sub(now.wall_ms) + 1));
+            let due =
+                due.map(|due| Instant::now() + Duration::from_millis(due.saturating_sub(now.wall_ms) + 1));
             let next = due.map_or(until, |due| due.min(until));
             tokio::time::sleep_until(next).await;
             if next >= until {
@@ -300,18 +309,35 @@ impl Worker {
 
     async fn look_at(&mut self, db: &mut Db, n: usize) -> Result<(), DbError> {
         self.open(db, n).await?;
-        let config_mode = self.config.mode;
+        let end_of_log = self.begin_replication(db, n).await?;
+        if self.config.mode == Mode::Binlog && end_of_log.is_none() {
+            return Ok(());
+        }
         let Some(entry) = self.entries.get(n) else { return Ok(()) };
         let (Some(source), Some(table)) = (entry.source.clone(), entry.table.as_ref()) else { return Ok(()) };
-        let readable = source.by_key || source.layout.time_index.is_some() || self.config.allow_table_scan;
-        if config_mode == Mode::Binlog && (!readable || table.binlog.is_some()) {
-            return Ok(());
+        if !source.is_readable(&self.config) {
+            // Replication alone: rows of before it began are not read.
+            tracing::warn!(
+                receiver = %self.context.id, table = source.name,
+                "no index begins with the time or a key: only rows that are written from now on are read"
+            );
+            return self.replicate_from(n, end_of_log).await;
         }
         let decoder = source.decoder(table.seed, self.logs.is_some(), self.config.limits.value_bytes);
         if source.by_key {
             self.look_by_key(db, n, &source, &decoder).await?;
         } else {
             self.look_by_time(db, n, &source, &decoder).await?;
+        }
+        self.replicate_from(n, end_of_log).await
+    }
+
+    /// Writes the record after a look; replication goes on at `end_of_log`.
+    async fn replicate_from(&mut self, n: usize, end_of_log: Option<BinlogPosition>) -> Result<(), DbError> {
+        if let (Some(table), Some(position)) = (self.table(n), end_of_log) {
+            table.binlog = Some(position);
+            table.marking = false;
+            table.dirty = true;
         }
         self.commit(n).await;
         Ok(())
@@ -359,7 +385,7 @@ impl Worker {
             }
             None => {
                 let longest = settings.longest_call;
-                let is_marking = start == StartAt::Now && !source.by_key && self.config.mode == Mode::Poll;
+                let is_marking = start == StartAt::Now && !source.by_key;
                 let (reader, floor) = match (source.by_key, start) {
                     (true, StartAt::Now) => {
                         (Reader::Id(ById::after(source.highest_key(db).await?.unwrap_or(0))), None)
@@ -398,7 +424,9 @@ impl Worker {
             let (rows, last) = source.chunk_by_key(db, decoder, after, now.seconds()).await?;
             self.take(n, &rows).await;
             let now = self.now();
-            let Some(Table { reader: Reader::Id(by_id), settings, .. }) = self.table(n) else { return Ok(()) };
+            let Some(Table { reader: Reader::Id(by_id), settings, .. }) = self.table(n) else {
+                return Ok(());
+            };
             after = by_id.cursor();
             if last {
                 by_id.end(now.mono_ms, settings.lookback_ms);

@@ -13,6 +13,8 @@ pub(super) struct Column {
     pub(super) length: u64,
     /// Whether the server numbers it.
     pub(super) auto_increment: bool,
+    /// Whether it is an integer without a sign.
+    pub(super) unsigned: bool,
     /// Character set of text.
     pub(super) charset: String,
     /// Its place in the table, from 0.
@@ -121,7 +123,10 @@ impl Layout {
             roles.id = found.iter().position(|column| column.auto_increment);
         }
         let missing = |what: &str, usual: &str, key: &str| {
-            format!("table {table} has no column for {what}: expected {usual}, or its name under columns::{key}; it has {}", have())
+            format!(
+                "table {table} has no column for {what}: expected {usual}, or its name under columns::{key}; it has {}",
+                have()
+            )
         };
         if roles.time.is_none() {
             return Err(missing("the start of a call", "calldate or start", "time"));
@@ -141,8 +146,10 @@ impl Layout {
             Some(index.name.clone())
         };
         let (id_index, time_index) = (index(roles.id), index(roles.time));
-        let time_is_utc =
-            roles.time.and_then(|place| found.get(place)).is_some_and(|column| column.data_type == "timestamp");
+        let time_is_utc = roles
+            .time
+            .and_then(|place| found.get(place))
+            .is_some_and(|column| column.data_type == "timestamp");
         let columns = if all { found.to_vec() } else { roles.keep(found) };
         Ok(Self { table, columns, roles, id_index, time_index, time_is_utc, value_bytes })
     }

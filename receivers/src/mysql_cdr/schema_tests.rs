@@ -9,6 +9,7 @@ fn columns(names: &[&str]) -> Vec<Column> {
             data_type: "varchar".to_owned(),
             length: 80,
             auto_increment: false,
+            unsigned: false,
             charset: "utf8mb4".to_owned(),
             ordinal,
         })
@@ -29,7 +30,8 @@ fn names_cannot_leave_their_quotes() {
 
 #[test]
 fn only_what_metrics_need_is_selected() {
-    let mut found = columns(&["src", "start", "end", "disposition", "uniqueid", "userfield", "linkedid", "note", "n"]);
+    let mut found =
+        columns(&["src", "start", "end", "disposition", "uniqueid", "userfield", "linkedid", "note", "n"]);
     found[7].length = 1 << 24;
     found[8].auto_increment = true;
     let lean = layout(&found, &Columns::default(), false).unwrap();
@@ -60,7 +62,19 @@ fn what_is_missing_is_named() {
         layout(&found, &wrong, true).unwrap_err(),
         "table `asterisk`.`cdr` has no column \"whenn\" (columns::time); it has when, end, disposition, uniqueid"
     );
-    assert!(layout(&columns(&["start", "end", "uniqueid"]), &Columns::default(), true).unwrap_err().contains("disposition"));
-    assert!(layout(&columns(&["start", "end", "disposition"]), &Columns::default(), true).unwrap_err().contains("call's id"));
-    assert!(layout(&columns(&["start", "uniqueid", "disposition"]), &Columns::default(), true).unwrap_err().contains("duration"));
+    assert!(
+        layout(&columns(&["start", "end", "uniqueid"]), &Columns::default(), true)
+            .unwrap_err()
+            .contains("disposition")
+    );
+    assert!(
+        layout(&columns(&["start", "end", "disposition"]), &Columns::default(), true)
+            .unwrap_err()
+            .contains("call's id")
+    );
+    assert!(
+        layout(&columns(&["start", "uniqueid", "disposition"]), &Columns::default(), true)
+            .unwrap_err()
+            .contains("duration")
+    );
 }

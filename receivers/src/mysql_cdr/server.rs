@@ -64,7 +64,8 @@ pub(super) async fn read(
     mono_ms: u64,
 ) -> Result<ServerStats, DbError> {
     let sql = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Threads_connected','Threads_running','Slow_queries','Uptime')";
-    let status: HashMap<String, String> = db.rows::<(String, String)>("server status", sql).await?.into_iter().collect();
+    let status: HashMap<String, String> =
+        db.rows::<(String, String)>("server status", sql).await?.into_iter().collect();
     let of = |name: &str| status.get(name).and_then(|value| value.parse().ok());
     let mut stats = ServerStats {
         threads_connected: of("Threads_connected"),
@@ -79,7 +80,8 @@ pub(super) async fn read(
             "SELECT TABLE_ROWS, IFNULL(DATA_LENGTH,0)+IFNULL(INDEX_LENGTH,0) FROM information_schema.TABLES WHERE {}",
             super::source::schema_condition(database, table)
         );
-        let Some((rows, bytes)) = db.first::<(Option<u64>, Option<u64>)>("size of the table", &sql).await? else {
+        let Some((rows, bytes)) = db.first::<(Option<u64>, Option<u64>)>("size of the table", &sql).await?
+        else {
             continue;
         };
         let bytes_per_hour = bytes.and_then(|bytes| growth.add(table, bytes, mono_ms));

@@ -48,21 +48,22 @@ pub(super) async fn describe(
     let condition = schema_condition(database, table);
     let what = format!("columns of {table}");
     let sql = format!(
-        "SELECT COLUMN_NAME, DATA_TYPE, IFNULL(CHARACTER_MAXIMUM_LENGTH,0), EXTRA, IFNULL(CHARACTER_SET_NAME,'') \
+        "SELECT COLUMN_NAME, DATA_TYPE, IFNULL(CHARACTER_MAXIMUM_LENGTH,0), EXTRA, IFNULL(CHARACTER_SET_NAME,''), COLUMN_TYPE \
          FROM information_schema.COLUMNS WHERE {condition} ORDER BY ORDINAL_POSITION"
     );
-    let columns: Vec<(String, String, u64, String, String)> = db.rows(&what, &sql).await?;
+    let columns: Vec<(String, String, u64, String, String, String)> = db.rows(&what, &sql).await?;
     let qualified = qualified(database, table);
     let read = format!("read {qualified}");
     db.run(&read, &format!("SELECT 1 FROM {qualified} LIMIT 0")).await?;
     let columns: Vec<Column> = columns
         .into_iter()
         .enumerate()
-        .map(|(ordinal, (name, data_type, length, extra, charset))| Column {
+        .map(|(ordinal, (name, data_type, length, extra, charset, column_type))| Column {
             name,
             data_type: data_type.to_lowercase(),
             length,
             auto_increment: extra.to_lowercase().contains("auto_increment"),
+            unsigned: column_type.to_lowercase().contains("unsigned"),
             charset,
             ordinal,
         })
@@ -72,10 +73,8 @@ pub(super) async fn describe(
          AND INDEX_TYPE='BTREE' ORDER BY INDEX_NAME='PRIMARY' DESC, INDEX_NAME"
     );
     let indexes: Vec<(String, Option<String>)> = db.rows(&what, &sql).await?;
-    let indexes = indexes
-        .into_iter()
-        .filter_map(|(name, column)| Some(Index { name, column: column? }))
-        .collect();
+    let indexes =
+        indexes.into_iter().filter_map(|(name, column)| Some(Index { name, column: column? })).collect();
     Ok((columns, indexes))
 }
 
@@ -97,8 +96,7 @@ impl Source {
             .map_err(DbError::Table)?;
         let zone = Zone::named(&table.timezone).map_err(DbError::Table)?;
         let by_key = layout.id_index.is_some();
-        let source =
-            Self { name: table.name.clone(), layout, zone, by_key, chunk_rows: config.chunk_rows };
+        let source = Self { name: table.name.clone(), layout, zone, by_key, chunk_rows: config.chunk_rows };
         let sql = format!("SELECT {} FROM {} LIMIT 0", source.layout.select(), source.layout.table);
         db.run(&format!("read columns of {}", source.layout.table), &sql).await?;
         if config.mode == super::config::Mode::Poll && !config.allow_table_scan {
@@ -131,6 +129,11 @@ impl Source {
             matches!(of("type"), Some(Value::Bytes(how)) if how.eq_ignore_ascii_case(b"ALL"))
         });
         if scans { Err(refusal()) } else { Ok(()) }
+    }
+
+    /// Whether it can be read without reading all of it.
+    pub(super) fn is_readable(&self, config: &Config) -> bool {
+        self.by_key || self.layout.time_index.is_some() || config.allow_table_scan
     }
 
     /// Reads rows of this table with hashes of `seed`.

@@ -48,8 +48,9 @@ impl Settings {
         let seconds = |duration: &otelcol_confmap::GoDuration| {
             i64::try_from(duration.get().as_secs().max(1)).unwrap_or(i64::MAX / 4)
         };
-        let millis =
-            |duration: &otelcol_confmap::GoDuration| u64::try_from(duration.get().as_millis()).unwrap_or(u64::MAX / 4);
+        let millis = |duration: &otelcol_confmap::GoDuration| {
+            u64::try_from(duration.get().as_millis()).unwrap_or(u64::MAX / 4)
+        };
         Self {
             rules: Rules {
                 duration_buckets: config.duration_buckets.clone(),

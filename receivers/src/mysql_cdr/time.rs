@@ -13,9 +13,10 @@ const DAY: i64 = 86_400;
 pub(super) fn parse(text: &str) -> Option<Naive> {
     let bytes = text.as_bytes();
     let number = |from: usize, to: usize| -> Option<i64> {
-        bytes.get(from..to)?.iter().try_fold(0, |sum, digit| {
-            digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0'))
-        })
+        bytes
+            .get(from..to)?
+            .iter()
+            .try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
     };
     let separated = matches!(bytes.get(4), Some(b'-')) && matches!(bytes.get(7), Some(b'-'));
     if !separated {
@@ -91,11 +92,11 @@ impl Zone {
         }
         let Some(time) = civil(naive) else { return naive };
         let ambiguous = self.0.to_ambiguous_timestamp(time);
-        let earlier = ambiguous.earlier().map_or(naive, |timestamp| timestamp.as_second());
+        let earlier = ambiguous.earlier().map_or(naive, jiff::Timestamp::as_second);
         let Some(hint) = hint.filter(|_| ambiguous.is_ambiguous()) else {
-            return ambiguous.compatible().map_or(naive, |timestamp| timestamp.as_second());
+            return ambiguous.compatible().map_or(naive, jiff::Timestamp::as_second);
         };
-        let later = ambiguous.later().map_or(naive, |timestamp| timestamp.as_second());
+        let later = ambiguous.later().map_or(naive, jiff::Timestamp::as_second);
         if (hint - earlier).abs() <= (hint - later).abs() { earlier } else { later }
     }
 
@@ -163,7 +164,14 @@ mod tests {
         assert_eq!(parse("2026-11-22 00:26:35"), Some(1_795_307_195));
         assert_eq!(parse("2026-11-22T00:26:35.925468"), Some(1_795_307_195));
         assert_eq!(parse("2000-02-29"), Some(951_782_400));
-        for wrong in ["0000-00-00 00:00:00", "", "2026-13-01 00:00:00", "2026-11-22 25:00:00", "20261122", "é026-11-22"] {
+        for wrong in [
+            "0000-00-00 00:00:00",
+            "",
+            "2026-13-01 00:00:00",
+            "2026-11-22 25:00:00",
+            "20261122",
+            "é026-11-22",
+        ] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
         assert_eq!(format(i64::MIN), "1000-01-01 00:00:00");
@@ -191,7 +199,9 @@ mod tests {
         // 02:30 on 2026-03-29 never came.
         let gap = parse("2026-03-29 02:30:00").unwrap();
         assert_eq!(berlin.to_utc(gap, None), parse("2026-03-29 01:30:00").unwrap());
-        assert!(Zone::named("Europe/Atlantis").unwrap_err().contains("unknown time zone \"Europe/Atlantis\""));
+        assert!(
+            Zone::named("Europe/Atlantis").unwrap_err().contains("unknown time zone \"Europe/Atlantis\"")
+        );
     }
 
     #[test]

@@ -152,9 +152,10 @@ impl Totals {
     /// one did.
     pub(super) fn follow(&mut self, rules: &Rules) -> bool {
         let mut changed = false;
-        for (histogram, bounds) in
-            [(&mut self.duration, &rules.duration_buckets), (&mut self.answer_time, &rules.answer_time_buckets)]
-        {
+        for (histogram, bounds) in [
+            (&mut self.duration, &rules.duration_buckets),
+            (&mut self.answer_time, &rules.answer_time_buckets),
+        ] {
             let fresh = Histogram::new(bounds);
             if histogram.bounds_ms != fresh.bounds_ms {
                 changed |= !histogram.counts.is_empty();
@@ -261,7 +262,13 @@ impl Totals {
 
 fn labelled<'a, V: Default>(map: &'a mut BTreeMap<String, V>, value: &str, rules: &Rules) -> &'a mut V {
     let full = map.len() >= rules.label_values && !map.contains_key(value);
-    let key = if full { OTHER } else if value.is_empty() { NONE } else { value };
+    let key = if full {
+        OTHER
+    } else if value.is_empty() {
+        NONE
+    } else {
+        value
+    };
     map.entry(key.to_owned()).or_default()
 }
 

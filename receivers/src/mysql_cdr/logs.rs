@@ -1,0 +1,138 @@
+//! Each CDR as a log record.
+
+use otelcol_asterisk::ids::{call_root_span_id, call_trace_id};
+use otelcol_asterisk::redaction::{Kind, Redactor};
+use otelcol_pdata::model::common::any_value::Value;
+use otelcol_pdata::model::common::{AnyValue, InstrumentationScope, KeyValue};
+use otelcol_pdata::model::logs::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
+use otelcol_pdata::model::resource::Resource;
+use otelcol_pdata::model::{int, string};
+
+use super::metrics::SCOPE;
+use super::row::{CdrRow, Disposition};
+use super::source::Source;
+
+/// Writes log records.
+#[derive(Debug)]
+pub(super) struct LogWriter {
+    system_name: String,
+    redactor: Redactor,
+    version: &'static str,
+    resource: Resource,
+}
+
+/// What a column of a CDR holds. What a site adds can hold anything.
+fn kind(column: &str, data_type: &str) -> Kind {
+    match column.to_ascii_lowercase().as_str() {
+        "src" | "dst" | "did" | "cnum" | "outbound_cnum" => Kind::Number,
+        "cnam" | "outbound_cnam" | "dst_cnam" => Kind::Name,
+        "clid" => Kind::CallerId,
+        "channel" | "dstchannel" => Kind::Channel,
+        "calldate" | "start" | "answer" | "end" | "duration" | "billsec" | "disposition" | "amaflags"
+        | "accountcode" | "peeraccount" | "uniqueid" | "linkedid" | "sequence" | "dcontext" | "lastapp" => {
+            Kind::Plain
+        }
+        _ if is_integer(data_type) => Kind::Plain,
+        _ => Kind::Text,
+    }
+}
+
+fn is_integer(data_type: &str) -> bool {
+    matches!(data_type, "tinyint" | "smallint" | "mediumint" | "int" | "bigint")
+}
+
+fn severity(disposition: Disposition) -> (SeverityNumber, &'static str) {
+    match disposition {
+        Disposition::Answered | Disposition::Busy | Disposition::NoAnswer | Disposition::Other => {
+            (SeverityNumber::Info, "INFO")
+        }
+        Disposition::Congestion => (SeverityNumber::Warn, "WARN"),
+        Disposition::Failed => (SeverityNumber::Error, "ERROR"),
+    }
+}
+
+fn nanos(seconds: i64) -> u64 {
+    u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000)
+}
+
+impl LogWriter {
+    /// A writer; `system_name` is what the ids of traces are derived with.
+    pub(super) fn new(
+        system_name: &str,
+        redactor: Redactor,
+        version: &'static str,
+        resource: Resource,
+    ) -> Self {
+        Self { system_name: system_name.to_owned(), redactor, version, resource }
+    }
+
+    /// Log records of rows.
+    pub(super) fn resource_logs(&self, source: &Source, rows: &[&CdrRow], now_ns: u64) -> Vec<ResourceLogs> {
+        let scope = InstrumentationScope {
+            name: SCOPE.to_owned(),
+            version: self.version.to_owned(),
+            ..InstrumentationScope::default()
+        };
+        let log_records = rows.iter().map(|row| self.record(source, row, now_ns)).collect();
+        vec![ResourceLogs {
+            resource: Some(self.resource.clone()),
+            scope_logs: vec![ScopeLogs { scope: Some(scope), log_records, ..ScopeLogs::default() }],
+            ..ResourceLogs::default()
+        }]
+    }
+
+    fn record(&self, source: &Source, row: &CdrRow, now_ns: u64) -> LogRecord {
+        let (severity, severity_text) = severity(row.leg.disposition);
+        let mut attributes = vec![string("asterisk.cdr.table", source.name.as_str())];
+        for (column, value) in source.layout.columns.iter().zip(&row.values) {
+            if let Some(value) = value {
+                attributes.extend(self.attribute(&column.name, &column.data_type, value));
+            }
+        }
+        let (trace_id, span_id) = self.ids(source, row).unwrap_or_default();
+        let body = format!("{} {}s", row.leg.disposition.as_str(), row.leg.duration() / 1000);
+        LogRecord {
+            time_unix_nano: nanos(row.leg.end()),
+            observed_time_unix_nano: now_ns,
+            severity_number: severity as i32,
+            severity_text: severity_text.to_owned(),
+            body: Some(AnyValue { value: Some(Value::StringValue(body)) }),
+            attributes,
+            trace_id,
+            span_id,
+            event_name: "asterisk.cdr".to_owned(),
+            ..LogRecord::default()
+        }
+    }
+
+    fn attribute(&self, column: &str, data_type: &str, value: &str) -> Option<KeyValue> {
+        let value = self.redactor.value(kind(column, data_type), value)?;
+        let key = format!("asterisk.cdr.{column}");
+        if is_integer(data_type)
+            && let Ok(number) = value.parse()
+        {
+            return Some(int(key, number));
+        }
+        Some(string(key, value))
+    }
+
+    /// The ids of the call's trace and of its root span, as the `ami` receiver derives them; none without a linkedid.
+    fn ids(&self, source: &Source, row: &CdrRow) -> Option<(Vec<u8>, Vec<u8>)> {
+        let of = |role: Option<usize>| row.values.get(role?)?.as_deref();
+        let roles = &source.layout.roles;
+        let linkedid = of(roles.linkedid).filter(|linkedid| !linkedid.is_empty())?;
+        let trace = call_trace_id(system(&self.system_name, of(roles.system_name), linkedid), linkedid);
+        Some((trace.to_vec(), call_root_span_id(&trace).to_vec()))
+    }
+}
+
+/// The name of the system a call belongs to: a column's, the setting, or what Asterisk puts before its ids when it has a
+/// `systemname` (`pbx1-1795307195.0`).
+pub(super) fn system<'a>(configured: &'a str, column: Option<&'a str>, linkedid: &'a str) -> &'a str {
+    let before_id = || linkedid.rsplit_once('-').map(|(system, _)| system);
+    column
+        .filter(|column| !column.is_empty())
+        .or(Some(configured).filter(|configured| !configured.is_empty()))
+        .or_else(before_id)
+        .unwrap_or("")
+}

@@ -1,0 +1,162 @@
+//! Reading by replication: which events end a transaction, and how a column's value in the log becomes its text.
+
+use std::borrow::Cow;
+
+use mysql_async::Value;
+use mysql_async::binlog::events::{Event, EventData, RowsEventData};
+
+use crate::mysql_cdr::row::text;
+use crate::mysql_cdr::schema::Column;
+use crate::mysql_cdr::table::BinlogPosition;
+use crate::mysql_cdr::time;
+
+/// Follows the log's position: that of the first event after the last whole transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::mysql_cdr) struct Follower {
+    position: BinlogPosition,
+    /// End of a transaction whose events come unpacked.
+    packed_end: Option<u64>,
+}
+
+/// What an event means.
+#[derive(Debug)]
+pub(in crate::mysql_cdr) enum Meaning<'a> {
+    /// Rows were inserted.
+    Rows(RowsEventData<'a>),
+    /// A transaction is over, or something outside of any happened: the position moved.
+    Moved,
+    /// Nothing that matters here.
+    Nothing,
+}
+
+impl Follower {
+    /// Begins at a position.
+    pub(in crate::mysql_cdr) fn at(position: BinlogPosition) -> Self {
+        Self { position, packed_end: None }
+    }
+
+    /// Where to begin after a restart.
+    pub(in crate::mysql_cdr) fn position(&self) -> &BinlogPosition {
+        &self.position
+    }
+
+    /// Takes the next event.
+    ///
+    /// # Errors
+    /// The event cannot be read.
+    pub(in crate::mysql_cdr) fn event<'e>(&mut self, event: &'e Event) -> std::io::Result<Meaning<'e>> {
+        let end = u64::from(event.header().log_pos());
+        Ok(match event.read_data()? {
+            Some(EventData::RotateEvent(rotate)) => {
+                self.position =
+                    BinlogPosition { file: rotate.name().into_owned(), offset: rotate.position().max(4) };
+                Meaning::Moved
+            }
+            Some(EventData::TransactionPayloadEvent(_)) => {
+                self.packed_end = Some(end);
+                Meaning::Nothing
+            }
+            Some(EventData::XidEvent(_)) => self.moved(end),
+            // Tables without transactions end with a statement of their own; BEGIN opens what that ends.
+            Some(EventData::QueryEvent(query)) if !query.query_raw().eq_ignore_ascii_case(b"BEGIN") => {
+                self.moved(end)
+            }
+            Some(EventData::RowsEvent(rows)) => Meaning::Rows(rows),
+            _ => Meaning::Nothing,
+        })
+    }
+
+    fn moved<'e>(&mut self, end: u64) -> Meaning<'e> {
+        let end = self.packed_end.take().unwrap_or(end);
+        if end > 0 {
+            self.position.offset = end;
+        }
+        Meaning::Moved
+    }
+}
+
+/// Whether `a` comes before `b` in the log. Numbers at the ends of file names have six digits at least.
+pub(in crate::mysql_cdr) fn is_before(a: &BinlogPosition, b: &BinlogPosition) -> bool {
+    (a.file.len(), &a.file, a.offset) < (b.file.len(), &b.file, b.offset)
+}
+
+/// The text of a column's value, as a query would give it.
+pub(in crate::mysql_cdr) fn column_text<'v>(value: &'v Value, column: &Column) -> Option<Cow<'v, str>> {
+    match value {
+        Value::Bytes(bytes) if column.charset.starts_with("latin1") => {
+            Some(Cow::Owned(bytes.iter().map(|byte| latin1(*byte)).collect()))
+        }
+        Value::Bytes(seconds) if column.data_type == "timestamp" => {
+            let seconds = std::str::from_utf8(seconds).ok()?.split('.').next()?.parse().ok()?;
+            Some(Cow::Owned(time::format(seconds)))
+        }
+        // The log does not say that a column is unsigned.
+        Value::Int(number) if *number < 0 && column.unsigned => {
+            let bits = match column.data_type.as_str() {
+                "tinyint" => 8,
+                "smallint" => 16,
+                "mediumint" => 24,
+                "int" => 32,
+                _ => 64,
+            };
+            Some(Cow::Owned((i128::from(*number) + (1_i128 << bits)).to_string()))
+        }
+        value => text(value),
+    }
+}
+
+/// MySQL's latin1 is Windows-1252; the five bytes that are nothing there are control characters.
+fn latin1(byte: u8) -> char {
+    const HIGH: [char; 32] = [
+        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
+        '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+    ];
+    match byte {
+        0x80..=0x9f => HIGH[usize::from(byte - 0x80)],
+        other => char::from(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(data_type: &str, charset: &str) -> Column {
+        Column {
+            name: "c".to_owned(),
+            data_type: data_type.to_owned(),
+            length: 80,
+            auto_increment: false,
+            unsigned: true,
+            charset: charset.to_owned(),
+            ordinal: 0,
+        }
+    }
+
+    #[test]
+    fn values_are_as_a_query_gives_them() {
+        let bytes = |bytes: &[u8]| Value::Bytes(bytes.to_vec());
+        for (value, column, expected) in [
+            (bytes(b"Zo\xeb \x80"), column("varchar", "latin1"), "Zoë €"),
+            (bytes("Zoë 📞".as_bytes()), column("varchar", "utf8mb4"), "Zoë 📞"),
+            (bytes(b"1795307195"), column("timestamp", ""), "2026-11-22 00:26:35"),
+            (bytes(b"1795307195.250000"), column("timestamp", ""), "2026-11-22 00:26:35"),
+            (Value::Int(-1), column("int", ""), "4294967295"),
+            (Value::Int(-1), column("bigint", ""), "18446744073709551615"),
+            (Value::Int(7), column("bigint", ""), "7"),
+            (Value::Date(2026, 11, 22, 0, 26, 35, 0), column("datetime", ""), "2026-11-22 00:26:35"),
+        ] {
+            assert_eq!(column_text(&value, &column).as_deref(), Some(expected), "{value:?}");
+        }
+        assert_eq!(column_text(&Value::NULL, &column("int", "")), None);
+    }
+
+    #[test]
+    fn files_are_in_the_order_of_their_numbers() {
+        let at = |file: &str, offset| BinlogPosition { file: file.to_owned(), offset };
+        assert!(is_before(&at("binlog.000009", 900), &at("binlog.000010", 4)));
+        assert!(is_before(&at("binlog.999999", 4), &at("binlog.1000000", 4)));
+        assert!(is_before(&at("b.000001", 4), &at("b.000001", 5)));
+        assert!(!is_before(&at("b.000001", 5), &at("b.000001", 5)));
+    }
+}

@@ -1,0 +1,310 @@
+//! `mode: binlog`: rows from the stream of replication, as soon as they are committed and without a query.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use mysql_async::binlog::events::{RowsEventData, TableMapEvent};
+use mysql_async::binlog::value::BinlogValue;
+use mysql_async::{BinlogStream, BinlogStreamRequest, Row, Value};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::config::Mode;
+use super::connect::{Db, DbError, Flavor, explain};
+use super::read::binlog::{Follower, Meaning, column_text, is_before};
+use super::row::CdrRow;
+use super::run::Worker;
+use super::source::Source;
+use super::table::{BinlogPosition, Reader};
+
+/// The server says that it lives this often when nothing happens.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A record is written at most this often, and never takes more than a tenth of the time.
+const COMMIT: Duration = Duration::from_millis(50);
+/// A position that moved without a row of ours is written this often.
+const IDLE_COMMIT: Duration = Duration::from_secs(30);
+/// The server no longer has the log that is asked for (`ER_MASTER_FATAL_ERROR_READING_BINLOG`).
+const LOG_GONE: u16 = 1236;
+
+/// Where the log ends now.
+///
+/// # Errors
+/// The log is off or not of a kind that holds rows, or the account may not see it.
+pub(super) async fn log_end(db: &mut Db) -> Result<BinlogPosition, DbError> {
+    let what = "check the binary log";
+    let format: Option<(String, String)> =
+        db.first(what, "SELECT @@GLOBAL.binlog_format, @@GLOBAL.binlog_row_image").await?;
+    let (format, image) = format.unwrap_or_default();
+    if format != "ROW" || image != "FULL" {
+        return Err(DbError::Table(format!(
+            "mode: binlog needs binlog_format=ROW and binlog_row_image=FULL on the server, found {format} and {image}"
+        )));
+    }
+    if db.flavor == Flavor::MariaDb {
+        let compressed: Option<bool> = db.first(what, "SELECT @@GLOBAL.log_bin_compress").await?;
+        if compressed == Some(true) {
+            return Err(DbError::Table(
+                "mode: binlog cannot read compressed rows: set log_bin_compress=OFF on the server".to_owned(),
+            ));
+        }
+    }
+    let statements = match db.flavor {
+        Flavor::MariaDb => ["SHOW MASTER STATUS", "SHOW BINLOG STATUS"],
+        Flavor::MySql => ["SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"],
+    };
+    let mut rows: Result<Vec<Row>, DbError> = db.rows(what, statements[0]).await;
+    // Servers from before the other name.
+    if matches!(rows, Err(DbError::Refused { code: 1064, .. })) {
+        rows = db.rows(what, statements[1]).await;
+    }
+    let row = rows?.into_iter().next();
+    let of = |place: usize| row.as_ref().and_then(|row| row.as_ref(place)).and_then(super::row::text);
+    match (of(0), of(1).and_then(|offset| offset.parse().ok())) {
+        (Some(file), Some(offset)) => Ok(BinlogPosition { file: file.into_owned(), offset }),
+        _ => Err(DbError::Table(
+            "mode: binlog needs the server's binary log, which is off: set log_bin".to_owned(),
+        )),
+    }
+}
+
+/// The stream, and what is not in the records yet.
+struct Replication {
+    stream: BinlogStream,
+    follower: Follower,
+    /// Rows of the transaction under way, each with its table.
+    rows: Vec<(usize, CdrRow)>,
+    /// The transaction is over.
+    complete: bool,
+    commit_at: Option<Instant>,
+    last_commit: Instant,
+    commit_took: Duration,
+}
+
+impl Worker {
+    /// Reads the stream until it ends, which it does with an error.
+    pub(super) async fn replicate(&mut self) -> Result<(), DbError> {
+        let positions = self.entries.iter().filter_map(|entry| entry.table.as_ref()?.binlog.clone());
+        let Some(first) = positions.reduce(|a, b| if is_before(&b, &a) { b } else { a }) else {
+            return Err(DbError::Table("no table can be replicated".to_owned()));
+        };
+        let stream = self.open_stream(&first).await?;
+        let now = Instant::now();
+        let mut replication = Replication {
+            stream,
+            follower: Follower::at(first),
+            rows: Vec::new(),
+            complete: false,
+            commit_at: None,
+            last_commit: now,
+            commit_took: Duration::ZERO,
+        };
+        let result = self.follow(&mut replication).await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), replication.stream.close()).await;
+        match result {
+            Err(DbError::Refused { code: LOG_GONE, reason, .. }) => {
+                self.report.replication_gap(&reason);
+                for entry in &mut self.entries {
+                    if let Some(table) = &mut entry.table {
+                        table.binlog = None;
+                    }
+                }
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    async fn open_stream(&self, position: &BinlogPosition) -> Result<BinlogStream, DbError> {
+        let mut db = Db::connect(&self.config).await?;
+        let heartbeat =
+            format!("SET @master_heartbeat_period={0}, @source_heartbeat_period={0}", HEARTBEAT.as_nanos());
+        db.run("set up replication", &heartbeat).await?;
+        let address = self.config.endpoint.clone();
+        let server_id = match self.config.server_id {
+            // Two replicas of one number throw each other out: one that nobody is likely to have.
+            0 => {
+                0x4000_0000
+                    | (db.connection_id() & 0x00ff_ffff)
+                    | (u32::from(self.salt()) << 24 & 0x3f00_0000)
+            }
+            id => id,
+        };
+        let request = BinlogStreamRequest::new(server_id)
+            .with_filename(position.file.as_bytes())
+            .with_pos(position.offset);
+        let limit = self.config.query_timeout.get();
+        let stream = tokio::time::timeout(limit, db.into_conn().get_binlog_stream(request)).await;
+        match stream {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(explain(&address, "replicate", error)),
+            Err(_) => Err(DbError::Timeout { address, what: "replicate".to_owned(), limit }),
+        }
+    }
+
+    async fn follow(&mut self, replication: &mut Replication) -> Result<(), DbError> {
+        loop {
+            let stats_due = Instant::now() + self.config.collection_interval.get();
+            let now = self.now();
+            let due = self.entries.iter().filter_map(|entry| entry.table.as_ref()?.calls.next_due()).min();
+            let due =
+                due.map(|due| Instant::now() + Duration::from_millis(due.saturating_sub(now.wall_ms) + 1));
+            let wake =
+                [replication.commit_at, due].into_iter().flatten().min().unwrap_or(stats_due).min(stats_due);
+            let silence = Instant::now() + 4 * HEARTBEAT;
+            tokio::select! {
+                event = timeout_at(silence, replication.stream.next()) => {
+                    let address = &self.config.endpoint;
+                    let broken = |reason: String| DbError::Connection { address: address.clone(), reason };
+                    let event = event
+                        .map_err(|_| broken("replicate: the server is silent".to_owned()))?
+                        .ok_or_else(|| broken("replicate: the server ended the stream".to_owned()))?
+                        .map_err(|error| explain(address, "replicate", error))?;
+                    self.event(replication, &event).map_err(|error| broken(format!("replicate: {error}")))?;
+                    self.apply(replication).await;
+                }
+                () = sleep_until(wake) => {}
+            }
+            if replication.rows.is_empty() {
+                self.commit_replicated(replication).await;
+            }
+            if let Some(mut db) = self.db.take() {
+                self.read_stats(&mut db).await?;
+                self.db = Some(db);
+            }
+        }
+    }
+
+    fn event(
+        &self,
+        replication: &mut Replication,
+        event: &mysql_async::binlog::events::Event,
+    ) -> std::io::Result<()> {
+        match replication.follower.event(event)? {
+            Meaning::Nothing => {}
+            Meaning::Moved => {
+                replication.complete = true;
+                replication.commit_at = replication.commit_at.or(Some(Instant::now()));
+            }
+            Meaning::Rows(rows @ (RowsEventData::WriteRowsEvent(_) | RowsEventData::WriteRowsEventV1(_))) => {
+                let Some(map) = replication.stream.get_tme(rows.table_id()) else { return Ok(()) };
+                let Some(n) = self.entry_of(map) else { return Ok(()) };
+                let Some(entry) = self.entries.get(n) else { return Ok(()) };
+                let (Some(source), Some(table)) = (&entry.source, &entry.table) else { return Ok(()) };
+                let is_known = table.binlog.as_ref().is_some_and(|known| {
+                    let here = BinlogPosition {
+                        offset: event.header().log_pos().into(),
+                        ..replication.follower.position().clone()
+                    };
+                    !is_before(known, &here)
+                });
+                if is_known {
+                    return Ok(());
+                }
+                replication.rows.extend(self.decode(n, source, &rows, map)?);
+            }
+            Meaning::Rows(_) => {}
+        }
+        Ok(())
+    }
+
+    fn entry_of(&self, map: &TableMapEvent<'_>) -> Option<usize> {
+        let (database, table) = (map.database_name(), map.table_name());
+        self.entries.iter().position(|entry| {
+            let of = entry.config.name.split_once('.').unwrap_or((&self.config.database, &entry.config.name));
+            of == (&*database, &*table)
+        })
+    }
+
+    fn decode(
+        &self,
+        n: usize,
+        source: &Source,
+        rows: &RowsEventData<'_>,
+        map: &TableMapEvent<'_>,
+    ) -> std::io::Result<Vec<(usize, CdrRow)>> {
+        let seed = self.entries.get(n).and_then(|entry| entry.table.as_ref()).map_or(0, |table| table.seed);
+        let decoder = source.decoder(seed, self.logs.is_some(), self.config.limits.value_bytes);
+        let now = self.now().seconds();
+        let mut decoded = Vec::new();
+        for row in rows.rows(map) {
+            let (_, Some(row)) = row? else { continue };
+            let values: Vec<Option<Value>> = source
+                .layout
+                .columns
+                .iter()
+                .map(|column| match row.as_ref(column.ordinal)? {
+                    BinlogValue::Value(value) => Some(value.clone()),
+                    other => Value::try_from(other.clone().into_owned()).ok(),
+                })
+                .collect();
+            let text =
+                |place: usize| column_text(values.get(place)?.as_ref()?, source.layout.columns.get(place)?);
+            decoded.push((n, decoder.decode(text, now)));
+        }
+        Ok(decoded)
+    }
+
+    /// Counts the rows of a transaction that is over.
+    async fn apply(&mut self, replication: &mut Replication) {
+        if !std::mem::take(&mut replication.complete) {
+            return;
+        }
+        let now = self.now();
+        for (n, row) in std::mem::take(&mut replication.rows) {
+            let Some(table) = self.entries.get_mut(n).and_then(|entry| entry.table.as_mut()) else {
+                continue;
+            };
+            let new = table.replicated(&row, now);
+            self.after_rows(n, std::slice::from_ref(&row), &[new]).await;
+        }
+    }
+
+    async fn commit_replicated(&mut self, replication: &mut Replication) {
+        let now = self.now();
+        let at = Instant::now();
+        let mut rows = false;
+        for entry in &mut self.entries {
+            let Some(table) = &mut entry.table else { continue };
+            table.settle(now, None);
+            if let Reader::Id(by_id) = &mut table.reader {
+                by_id.end(now.mono_ms, table.settings.lookback_ms);
+            }
+            rows |= table.dirty;
+        }
+        let pause = if rows { COMMIT.max(replication.commit_took * 10) } else { IDLE_COMMIT };
+        if replication.last_commit + pause > at {
+            replication.commit_at = Some(replication.last_commit + pause);
+            return;
+        }
+        let position = replication.follower.position().clone();
+        for n in 0..self.entries.len() {
+            if let Some(table) = self.entries.get_mut(n).and_then(|entry| entry.table.as_mut()) {
+                let is_behind = table.binlog.as_ref().is_none_or(|known| is_before(known, &position));
+                if is_behind {
+                    table.binlog = Some(position.clone());
+                    table.dirty = true;
+                }
+            }
+            self.commit(n).await;
+        }
+        replication.commit_at = None;
+        replication.last_commit = at;
+        replication.commit_took = at.elapsed();
+    }
+
+    /// Notes where the log ends before the table is read, so that no row falls between the two.
+    pub(super) async fn begin_replication(
+        &mut self,
+        db: &mut Db,
+        n: usize,
+    ) -> Result<Option<BinlogPosition>, DbError> {
+        let unknown = self
+            .entries
+            .get(n)
+            .and_then(|entry| entry.table.as_ref())
+            .is_some_and(|table| table.binlog.is_none());
+        if self.config.mode != Mode::Binlog || !unknown {
+            return Ok(None);
+        }
+        log_end(db).await.map(Some)
+    }
+}
