@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use otelcol_net::{ClientAuth, ServerAuth};
 use otelcol_pdata::Batch;
 use tokio::time::Instant;
 
@@ -55,6 +56,16 @@ impl<T: Component + Consumer> ConsumerComponent for T {}
 pub trait Extension: Component {
     /// The storage that this extension offers, if it is one.
     fn storage(self: Arc<Self>) -> Option<Arc<dyn Storage>> {
+        None
+    }
+
+    /// The authenticator of servers' clients that this extension is, if it is one.
+    fn server_auth(self: Arc<Self>) -> Option<Arc<dyn ServerAuth>> {
+        None
+    }
+
+    /// The authenticator of clients at their servers that this extension is, if it is one.
+    fn client_auth(self: Arc<Self>) -> Option<Arc<dyn ClientAuth>> {
         None
     }
 }

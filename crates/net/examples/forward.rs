@@ -61,7 +61,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let together = arguments.next().map_or(Ok(1), |n| n.parse())?;
     let forward = Forward { client, pending: Mutex::default(), together };
     let stop = CancellationToken::new();
-    let server = serve_grpc(listener, &GrpcServerConfig::default(), Arc::new(forward), None, stop.clone())?;
+    let server =
+        serve_grpc(listener, &GrpcServerConfig::default(), Arc::new(forward), None, None, stop.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         tokio::select! {

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use otelcol_pdata::Client;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -155,7 +156,9 @@ impl AsyncSocket {
             AsyncSocket::Tcp(socket) => {
                 let (stream, address) = socket.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok((Plain::Tcp(stream), Peer { address: Some(address), ..Peer::default() }))
+                let client = Client { address: Some(address), ..Client::default() };
+                let peer = Peer { address: Some(address), tls: false, client: Some(Arc::new(client)) };
+                Ok((Plain::Tcp(stream), peer))
             }
             AsyncSocket::Unix(socket, _) => {
                 let (stream, _) = socket.accept().await?;

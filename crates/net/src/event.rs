@@ -29,6 +29,8 @@ pub enum Event {
     UnknownPath,
     /// Not HTTP or gRPC as it has to be: method, content type, framing.
     Malformed(&'static str),
+    /// A request without the credentials that the server asks for.
+    Unauthenticated,
     /// The service panicked; the client got an internal error.
     Panicked(String),
 }
@@ -52,12 +54,13 @@ impl Event {
             Event::NotAdmitted => 8,
             Event::UnknownPath => 9,
             Event::Malformed(_) => 10,
-            Event::Panicked(_) => 11,
+            Event::Unauthenticated => 11,
+            Event::Panicked(_) => 12,
         }
     }
 }
 
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "connection_limit",
     "accept_failed",
     "tls_failed",
@@ -69,6 +72,7 @@ const KINDS: [&str; 12] = [
     "not_admitted",
     "unknown_path",
     "malformed",
+    "unauthenticated",
     "panicked",
 ];
 

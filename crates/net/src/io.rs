@@ -4,10 +4,11 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::HeaderMap;
 use hyper_util::client::legacy::connect::{Connected, Connection};
+use otelcol_pdata::Client;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
@@ -19,8 +20,9 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
     /// Whether the connection has TLS.
     pub tls: bool,
-    /// The headers of a gRPC call where `include_metadata` is set. (An HTTP request has them itself.)
-    pub metadata: Option<HeaderMap>,
+    /// Who that is to the pipelines: the address, the request's headers where `include_metadata` is set, and what the
+    /// authenticator says.
+    pub client: Option<Arc<Client>>,
 }
 
 impl fmt::Display for Peer {

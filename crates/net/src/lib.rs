@@ -5,6 +5,7 @@
 
 mod accept;
 mod admission;
+mod auth;
 mod compress;
 pub mod config;
 mod dial;
@@ -24,6 +25,7 @@ mod tls;
 
 pub use accept::{DRAIN_GRACE, MAX_CONNECTIONS};
 pub use admission::{Admission, Permit};
+pub use auth::{AuthAttributes, ClientAuth, ServerAuth, secret_header, unauthenticated};
 pub use compress::{Compression, DecompressError, UnknownCompression, compress, decompress};
 pub use event::Event;
 pub use grpc::{GrpcClient, UnaryService, serve_grpc};
@@ -56,6 +58,9 @@ pub enum ClientError {
     /// Another setting, or the URL.
     #[error("{0}")]
     Invalid(String),
+    /// The authenticator has no headers for the request.
+    #[error("{0}")]
+    Auth(String),
     /// No connection, with address and reason.
     #[error("{0}")]
     Connect(String),

@@ -316,7 +316,7 @@ fn percent_encode(message: &str) -> String {
 }
 
 /// What does not decode stays as it is; the specification asks for that.
-fn percent_decode(message: &[u8]) -> String {
+pub(crate) fn percent_decode(message: &[u8]) -> String {
     let mut out = Vec::with_capacity(message.len());
     let mut rest = message;
     while let [first, tail @ ..] = rest {

@@ -125,7 +125,8 @@ pub(crate) fn grpc_on(
 ) -> Running {
     let address = listener.local_addr().unwrap().to_string();
     let stop = CancellationToken::new();
-    let server = serve_grpc(listener, config, Arc::clone(service) as _, admission, stop.clone()).unwrap();
+    let server =
+        serve_grpc(listener, config, Arc::clone(service) as _, admission, None, stop.clone()).unwrap();
     let task = tokio::runtime::Handle::current().spawn(server);
     Running { address, stop, task }
 }
@@ -142,7 +143,8 @@ pub(crate) fn http_admitted(
     let listener = Listener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let stop = CancellationToken::new();
-    let server = serve_http(listener, config, Arc::clone(service) as _, admission, stop.clone()).unwrap();
+    let server =
+        serve_http(listener, config, Arc::clone(service) as _, admission, None, stop.clone()).unwrap();
     let task = tokio::runtime::Handle::current().spawn(server);
     Running { address, stop, task }
 }

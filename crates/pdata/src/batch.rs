@@ -13,7 +13,7 @@ use crate::model::resource::Resource;
 use crate::model::trace::ResourceSpans;
 use crate::validate::Validator;
 use crate::wire::{self, Fields};
-use crate::{Fault, Signal, WireError, schema, split};
+use crate::{Client, Fault, Signal, WireError, schema, split};
 
 /// Telemetry of one signal on its way through the pipeline.
 ///
@@ -25,6 +25,7 @@ pub struct Batch {
     blocks: Vec<Arc<Block>>,
     /// Fields of requests that OTLP does not know (yet), with their tags, one copy a request; they travel on.
     unknown: Vec<Bytes>,
+    client: Option<Arc<Client>>,
 }
 
 impl Batch {
@@ -93,7 +94,7 @@ impl Batch {
     }
 
     fn empty(signal: Signal) -> Batch {
-        Batch { signal, items: 0, blocks: Vec::new(), unknown: Vec::new() }
+        Batch { signal, items: 0, blocks: Vec::new(), unknown: Vec::new(), client: None }
     }
 
     fn push(&mut self, block: Block) {
@@ -114,6 +115,18 @@ impl Batch {
     /// Whether there is no item. There may still be resources without items.
     pub fn is_empty(&self) -> bool {
         self.items == 0
+    }
+
+    /// Who sent it, where that is known.
+    pub fn client(&self) -> Option<&Arc<Client>> {
+        self.client.as_ref()
+    }
+
+    /// The same telemetry, sent by `client`.
+    #[must_use]
+    pub fn with_client(mut self, client: Option<Arc<Client>>) -> Batch {
+        self.client = client;
+        self
     }
 
     /// The number of Resource blocks.
@@ -287,7 +300,7 @@ impl Batch {
     }
 
     /// One batch from several of the same signal, in their order. Nothing is decoded or copied. Nothing at all
-    /// gives an empty batch of traces.
+    /// gives an empty batch of traces. Its client is theirs if all have the same one, else unknown.
     pub fn merge(batches: Vec<Batch>) -> Batch {
         let mut batches = batches.into_iter();
         let mut merged = batches.next().unwrap_or_else(|| Batch::empty(Signal::Traces));
@@ -296,6 +309,9 @@ impl Batch {
             merged.items += batch.items;
             merged.blocks.append(&mut batch.blocks);
             merged.unknown.append(&mut batch.unknown);
+            if merged.client != batch.client {
+                merged.client = None;
+            }
         }
         merged
     }
@@ -316,6 +332,7 @@ impl Batch {
             items: part.items,
             blocks: part.blocks,
             unknown: std::mem::take(&mut unknown),
+            client: self.client.clone(),
         };
         parts.into_iter().map(batch).collect()
     }

@@ -9,6 +9,7 @@
 
 mod batch;
 mod block;
+mod client;
 mod error;
 pub mod json;
 pub mod model;
@@ -22,5 +23,6 @@ mod wire;
 mod tests;
 
 pub use batch::Batch;
+pub use client::{Client, Metadata};
 pub use error::{Fault, WireError};
 pub use signal::Signal;

@@ -66,7 +66,8 @@ impl FakeLoki {
         let shared = Arc::new(Shared { state: Mutex::default(), changes: watch::Sender::new(0) });
         let service = Arc::new(Push(Arc::clone(&shared)));
         let running = Running::start(|listener, stop| {
-            serve_http(listener, &HttpServerConfig::default(), service, None, stop).expect("default settings")
+            serve_http(listener, &HttpServerConfig::default(), service, None, None, stop)
+                .expect("default settings")
         });
         Self { running, shared }
     }

@@ -92,7 +92,7 @@ impl OtlpGrpcSink {
         let store = Store::new();
         let service = Arc::new(GrpcService(Arc::clone(&store)));
         let running = Running::start(|listener, stop| {
-            serve_grpc(listener, config, service, None, stop).expect("settings of the server")
+            serve_grpc(listener, config, service, None, None, stop).expect("settings of the server")
         });
         Self { running, store }
     }
@@ -179,7 +179,8 @@ impl OtlpHttpSink {
         let store = Store::new();
         let service = Arc::new(OtlpHttp(Arc::clone(&store)));
         let running = Running::start(|listener, stop| {
-            serve_http(listener, &HttpServerConfig::default(), service, None, stop).expect("default settings")
+            serve_http(listener, &HttpServerConfig::default(), service, None, None, stop)
+                .expect("default settings")
         });
         Self { running, store }
     }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
-use otelcol_net::{ClientError, HttpReply};
-use otelcol_pipeline::{Clock, ConsumeError};
+use otelcol_net::config::ClientAuthConfig;
+use otelcol_net::{ClientError, HttpClient, HttpReply};
+use otelcol_pipeline::{Clock, ComponentError, ConsumeError, Host};
 
 /// Writes the settings of an exporter over HTTP: those of the HTTP client and of the queue and the repeats beside
 /// the exporter's own.
@@ -42,8 +43,23 @@ macro_rules! http_exporter_config {
 }
 pub(crate) use http_exporter_config;
 
-/// A request that got no answer may be repeated.
+/// Gives the client the authenticator that the settings ask for.
+pub(crate) fn authenticate(
+    client: &HttpClient,
+    auth: Option<&ClientAuthConfig>,
+    host: &Host,
+) -> Result<(), ComponentError> {
+    if let Some(auth) = auth {
+        client.set_auth(host.client_auth(&auth.authenticator)?);
+    }
+    Ok(())
+}
+
+/// A request that got no answer may be repeated, but not one that has no credentials to go out with.
 pub(crate) fn no_reply(error: &ClientError) -> ConsumeError {
+    if matches!(error, ClientError::Auth(_)) {
+        return ConsumeError::permanent(error.to_string());
+    }
     ConsumeError::retryable(format!("failed to make an HTTP request: {error}"), None)
 }
 

@@ -12,14 +12,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, StatusCode};
+use otelcol_net::config::ClientAuthConfig;
 use otelcol_net::{HttpClient, HttpReply};
-use otelcol_pdata::{Batch, Signal};
+use otelcol_pdata::{Batch, Client, Signal};
 use otelcol_pipeline::telemetry::Counter;
-use otelcol_pipeline::{Clock, ComponentError, ConsumeError, ConsumerComponent, Context, ExporterFactory};
+use otelcol_pipeline::{
+    Clock, ComponentError, ConsumeError, ConsumerComponent, Context, ExporterFactory, Host,
+};
 
 pub use config::{Config, DefaultLabels, Labels};
 
-use crate::helper::http_client::{no_reply, retry_after};
+use crate::helper::http_client::{authenticate, no_reply, retry_after};
 use crate::helper::{Exporter, Sender, Sent};
 use convert::{Converted, convert};
 use push::PushRequest;
@@ -42,6 +45,7 @@ fn create(
     let (defaults, labels) = (config.default_labels_enabled.clone(), config.labels.clone());
     let (client, settings) = config.into_parts();
     let sender = Push {
+        auth: client.auth.clone(),
         client: HttpClient::new(&client).map_err(ComponentError::from_display)?,
         url: client.endpoint,
         defaults,
@@ -55,6 +59,7 @@ fn create(
 
 struct Push {
     client: HttpClient,
+    auth: Option<ClientAuthConfig>,
     url: String,
     defaults: DefaultLabels,
     labels: Labels,
@@ -65,6 +70,10 @@ struct Push {
 
 #[async_trait]
 impl Sender for Push {
+    async fn start(&self, host: &Host) -> Result<(), ComponentError> {
+        authenticate(&self.client, self.auth.as_ref(), host)
+    }
+
     async fn send(&self, batch: &Batch) -> Result<Sent, ConsumeError> {
         let converted = convert(&batch.logs()?, &self.defaults, &self.labels, self.clock.unix_nanos());
         let Converted { requests, without_labels, bad_format, first_problem } = converted;
@@ -72,7 +81,7 @@ impl Sender for Push {
             Sent { rejected: without_labels + bad_format, message: first_problem.unwrap_or_default() };
         let mut failed: Option<ConsumeError> = None;
         for (tenant, (request, records)) in &requests {
-            match self.push(tenant, request).await {
+            match self.push(batch.client().map(Arc::as_ref), tenant, request).await {
                 Ok(refused) => add(&mut sent, refused),
                 // Another tenant's records are not lost with these.
                 Err(error) if error.is_permanent() && requests.len() > 1 => {
@@ -104,7 +113,12 @@ fn add(sent: &mut Sent, more: Sent) {
 }
 
 impl Push {
-    async fn push(&self, tenant: &str, request: &PushRequest) -> Result<Sent, ConsumeError> {
+    async fn push(
+        &self,
+        client: Option<&Client>,
+        tenant: &str,
+        request: &PushRequest,
+    ) -> Result<Sent, ConsumeError> {
         let body = request.to_body().map_err(|error| ConsumeError::permanent(error.to_string()))?;
         let mut headers = HeaderMap::new();
         if !tenant.is_empty() {
@@ -116,7 +130,7 @@ impl Push {
             headers.insert("x-scope-orgid", value);
         }
         let (url, kind) = (&self.url, "application/x-protobuf");
-        let reply = self.client.post(url, headers, vec![body], kind, self.timeout).await;
+        let reply = self.client.post_for(client, url, headers, vec![body], kind, self.timeout).await;
         let reply = reply.map_err(|error| no_reply(&error))?;
         if reply.status.is_success() { Ok(Sent::default()) } else { self.refused(&reply) }
     }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use otelcol_net::config::ClientAuthConfig;
 use otelcol_net::{Code, GrpcClient, Status};
 use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::{
-    BuildInfo, ComponentError, ConsumeError, ConsumerComponent, Context, ExporterFactory,
+    BuildInfo, ComponentError, ConsumeError, ConsumerComponent, Context, ExporterFactory, Host,
 };
 
 pub use config::Config;
@@ -31,8 +32,9 @@ fn create(
     if client.user_agent.is_empty() {
         client.user_agent = user_agent(&context.build);
     }
+    let auth = client.auth.clone();
     let client = GrpcClient::new(&client).map_err(ComponentError::from_display)?;
-    let sender = Grpc { client, path: path(signal), timeout: settings.timeout };
+    let sender = Grpc { client, auth, path: path(signal), timeout: settings.timeout };
     Ok(Exporter::new(context, signal, sender, settings))
 }
 
@@ -52,14 +54,22 @@ fn path(signal: Signal) -> &'static str {
 
 struct Grpc {
     client: GrpcClient,
+    auth: Option<ClientAuthConfig>,
     path: &'static str,
     timeout: Duration,
 }
 
 #[async_trait]
 impl Sender for Grpc {
+    async fn start(&self, host: &Host) -> Result<(), ComponentError> {
+        let Some(auth) = &self.auth else { return Ok(()) };
+        let auth = host.client_auth(&auth.authenticator)?;
+        self.client.set_auth(auth).map_err(ComponentError::from_display)
+    }
+
     async fn send(&self, batch: &Batch) -> Result<Sent, ConsumeError> {
-        let reply = self.client.call(self.path, batch.wire_chunks(), self.timeout).await;
+        let client = batch.client().map(Arc::as_ref);
+        let reply = self.client.call_for(client, self.path, batch.wire_chunks(), self.timeout).await;
         let reply = reply.map_err(|status| to_error(&status))?;
         // The server has taken the batch: an answer that can not be read is no reason to send it again.
         Ok(read_response(&reply).unwrap_or_default())

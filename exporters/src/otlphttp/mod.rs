@@ -9,15 +9,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
+use otelcol_net::config::ClientAuthConfig;
 use otelcol_net::{HttpClient, HttpReply, Status};
 use otelcol_pdata::{Batch, Signal, json};
 use otelcol_pipeline::{
-    BuildInfo, Clock, ComponentError, ConsumeError, ConsumerComponent, Context, ExporterFactory,
+    BuildInfo, Clock, ComponentError, ConsumeError, ConsumerComponent, Context, ExporterFactory, Host,
 };
 
 pub use config::{Config, Encoding};
 
-use crate::helper::http_client::{no_reply, retry_after};
+use crate::helper::http_client::{authenticate, no_reply, retry_after};
 use crate::helper::otlp_response::{read_json_response, read_response};
 use crate::helper::{Exporter, Sender, Sent};
 
@@ -40,6 +41,7 @@ fn create(
     let encoding = config.encoding;
     let (client, settings) = config.into_parts();
     let sender = Http {
+        auth: client.auth.clone(),
         client: HttpClient::new(&client).map_err(ComponentError::from_display)?,
         url,
         headers: own_headers(&context.build),
@@ -63,6 +65,7 @@ fn own_headers(build: &BuildInfo) -> HeaderMap {
 
 struct Http {
     client: HttpClient,
+    auth: Option<ClientAuthConfig>,
     url: String,
     headers: HeaderMap,
     encoding: Encoding,
@@ -72,12 +75,17 @@ struct Http {
 
 #[async_trait]
 impl Sender for Http {
+    async fn start(&self, host: &Host) -> Result<(), ComponentError> {
+        authenticate(&self.client, self.auth.as_ref(), host)
+    }
+
     async fn send(&self, batch: &Batch) -> Result<Sent, ConsumeError> {
         let (body, content_type) = match self.encoding {
             Encoding::Proto => (batch.wire_chunks(), PROTOBUF),
             Encoding::Json => (vec![Bytes::from(json::to_json(batch)?)], JSON),
         };
-        let reply = self.client.post(&self.url, self.headers.clone(), body, content_type, self.timeout).await;
+        let (client, headers) = (batch.client().map(Arc::as_ref), self.headers.clone());
+        let reply = self.client.post_for(client, &self.url, headers, body, content_type, self.timeout).await;
         let reply = reply.map_err(|error| no_reply(&error))?;
         if reply.status.is_success() { Ok(accepted(&reply)) } else { Err(self.refused(&reply)) }
     }

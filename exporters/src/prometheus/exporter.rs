@@ -82,10 +82,12 @@ fn lock(registry: &Mutex<Registry>) -> MutexGuard<'_, Registry> {
 
 #[async_trait]
 impl Component for Exporter {
-    async fn start(&self, _: &Host) -> Result<(), ComponentError> {
+    async fn start(&self, host: &Host) -> Result<(), ComponentError> {
         if self.config.sending_queue.is_some() {
             self.stats.log_idle_queue();
         }
+        let auth = self.config.auth.as_ref();
+        let auth = auth.map(|auth| host.server_auth(&auth.authenticator)).transpose()?;
         let listener = self.listen()?;
         let kept = listener.try_clone().map_err(ComponentError::from_display)?;
         let offer = Offer {
@@ -98,7 +100,7 @@ impl Component for Exporter {
             MetricsService::new(registry, Arc::clone(&self.stats), self.context.clock.clone(), offer);
         let spares = service.spares();
         let stop = self.context.tasks.stop_token().clone();
-        let server = serve_http(listener, &self.config.http(), Arc::new(service), None, stop.clone())
+        let server = serve_http(listener, &self.config.http(), Arc::new(service), None, auth, stop.clone())
             .map_err(ComponentError::from_display)?;
 
         // From here on nothing fails: what the previous instance left is taken last, or a bad reload would lose it.

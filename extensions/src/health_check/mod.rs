@@ -54,6 +54,8 @@ impl Component for HealthCheck {
                 "check_collector_pipeline has no effect: components report their state by themselves"
             );
         }
+        let auth = self.config.auth.as_ref();
+        let auth = auth.map(|auth| host.server_auth(&auth.authenticator)).transpose()?;
         let listener = self.listen().await?;
         tracing::info!(component = %self.context.id, endpoint = listener.endpoint(), "starting health check server");
         let clock = self.context.clock.clone();
@@ -65,7 +67,7 @@ impl Component for HealthCheck {
         };
         let stop = self.context.tasks.stop_token().clone();
         let server =
-            serve_http(listener, &HttpServerConfig::from(&self.config), Arc::new(checker), None, stop)
+            serve_http(listener, &HttpServerConfig::from(&self.config), Arc::new(checker), None, auth, stop)
                 .map_err(ComponentError::from_display)?;
         self.context.tasks.spawn("http", server);
         Ok(())

@@ -13,8 +13,7 @@ use super::instance::Instance;
 use crate::config::{CollectorConfig, Sections};
 use crate::output::Hold;
 use crate::plan::{NodeKey, Plan};
-use crate::storage::Storage;
-use crate::{ComponentError, ComponentId, Host, Shared};
+use crate::{ComponentError, ComponentId, Extension, Host, Shared};
 
 /// How long a stop may take before what is left is given up and reported.
 pub(super) const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -172,7 +171,7 @@ impl Graph {
         shared: &Shared,
     ) -> Result<(), ComponentError> {
         self.wire(plan, fresh, holds).await;
-        let host = Host::new(self.storages(), shared.board.clone());
+        let host = Host::with_extensions(self.extensions(), shared.board.clone());
         let mut started = Vec::new();
         for key in plan.nodes().rev().filter(|key| fresh.contains(*key)) {
             let Some(instance) = self.instances.get(key) else { continue };
@@ -214,12 +213,9 @@ impl Graph {
         })
     }
 
-    fn storages(&self) -> HashMap<ComponentId, Arc<dyn Storage>> {
-        let extensions =
-            self.instances.values().filter_map(|instance| Some((instance, instance.extension()?)));
-        extensions
-            .filter_map(|(instance, extension)| Some((instance.key.id().clone(), extension.storage()?)))
-            .collect()
+    fn extensions(&self) -> HashMap<ComponentId, Arc<dyn Extension>> {
+        let extensions = self.instances.values();
+        extensions.filter_map(|instance| Some((instance.key.id().clone(), instance.extension()?))).collect()
     }
 }
 

@@ -72,9 +72,15 @@ impl SelfMetrics {
             })?;
             let page = Arc::new(Page { shared: shared.clone(), reader, config: config.clone() });
             let stop = CancellationToken::new();
-            let serving =
-                otelcol_net::serve_http(listener, &HttpServerConfig::default(), page, None, stop.clone())
-                    .map_err(ComponentError::from_display)?;
+            let serving = otelcol_net::serve_http(
+                listener,
+                &HttpServerConfig::default(),
+                page,
+                None,
+                None,
+                stop.clone(),
+            )
+            .map_err(ComponentError::from_display)?;
             #[expect(clippy::disallowed_methods, reason = "this server belongs to no component")]
             let task = tokio::spawn(serving);
             self.servers.push(Server { stop, task });

@@ -58,6 +58,7 @@ impl Editor {
     }
 
     fn edit_traces(&self, batch: Batch) -> Result<Batch, WireError> {
+        let client = batch.client().cloned();
         let mut blocks = batch.into_traces()?;
         for block in &mut blocks {
             let resource = attributes(block.resource.as_ref());
@@ -69,10 +70,11 @@ impl Editor {
                 }
             }
         }
-        Ok(Batch::from_traces(blocks))
+        Ok(Batch::from_traces(blocks).with_client(client))
     }
 
     fn edit_metrics(&self, batch: Batch) -> Result<Batch, WireError> {
+        let client = batch.client().cloned();
         let mut blocks = batch.into_metrics()?;
         for block in &mut blocks {
             let resource = attributes(block.resource.as_ref());
@@ -86,10 +88,11 @@ impl Editor {
                 }
             }
         }
-        Ok(Batch::from_metrics(blocks))
+        Ok(Batch::from_metrics(blocks).with_client(client))
     }
 
     fn edit_logs(&self, batch: Batch) -> Result<Batch, WireError> {
+        let client = batch.client().cloned();
         let mut blocks = batch.into_logs()?;
         for block in &mut blocks {
             let resource = attributes(block.resource.as_ref());
@@ -101,7 +104,7 @@ impl Editor {
                 }
             }
         }
-        Ok(Batch::from_logs(blocks))
+        Ok(Batch::from_logs(blocks).with_client(client))
     }
 }
 

@@ -38,6 +38,7 @@ impl Door {
         if batch.is_empty() {
             return Ok(());
         }
+        let batch = batch.with_client(peer.client.clone());
         self.outputs.get(signal).consume(batch).await.map_err(|error| status(&error))
     }
 

@@ -48,7 +48,7 @@ struct Socket {
 
 #[async_trait]
 impl Component for Otlp {
-    async fn start(&self, _host: &Host) -> Result<(), ComponentError> {
+    async fn start(&self, host: &Host) -> Result<(), ComponentError> {
         let stop = self.context.tasks.stop_token();
         let admission: Arc<dyn Admission> = Arc::new(self.context.memory.clone());
         let grpc = self.config.protocols.grpc.as_ref().map(config::grpc_server);
@@ -61,17 +61,19 @@ impl Component for Otlp {
             None => None,
         };
         if let Some((config, listener)) = grpc {
+            let auth = config.auth.as_ref().map(|auth| host.server_auth(&auth.authenticator)).transpose()?;
             let service = Arc::new(GrpcService(Door::new(&self.context, &self.outputs, "grpc")));
             let address = address(&listener);
-            let server = serve_grpc(listener, config, service, Some(Arc::clone(&admission)), stop.clone());
+            let server = serve_grpc(listener, config, service, Some(Arc::clone(&admission)), auth, stop.clone());
             self.serve("grpc", &address, server.map_err(ComponentError::from_display)?);
         }
         if let Some((config, listener)) = http {
+            let auth = config.auth.as_ref().map(|auth| host.server_auth(&auth.authenticator)).transpose()?;
             let door = Door::new(&self.context, &self.outputs, "http");
             let service = Arc::new(HttpReceiver { door, paths: config.paths() });
             let address = address(&listener);
             let config = HttpServerConfig::from(config);
-            let server = serve_http(listener, &config, service, Some(admission), stop.clone());
+            let server = serve_http(listener, &config, service, Some(admission), auth, stop.clone());
             self.serve("http", &address, server.map_err(ComponentError::from_display)?);
         }
         Ok(())

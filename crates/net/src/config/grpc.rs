@@ -3,7 +3,7 @@
 use otelcol_confmap::GoDuration;
 use serde::Deserialize;
 
-use super::ServerTls;
+use super::{GrpcServerAuthConfig, ServerTls};
 
 const MIB: usize = 1024 * 1024;
 
@@ -27,7 +27,9 @@ pub struct GrpcServerConfig {
     pub write_buffer_size: usize,
     /// Pings and the age of connections.
     pub keepalive: Option<GrpcServerKeepalive>,
-    /// Hand the request's headers to the service with each call.
+    /// Who may call; everybody where absent.
+    pub auth: Option<GrpcServerAuthConfig>,
+    /// Let the headers of a call travel with its data.
     pub include_metadata: bool,
 }
 
@@ -42,6 +44,7 @@ impl Default for GrpcServerConfig {
             read_buffer_size: 0,
             write_buffer_size: 0,
             keepalive: None,
+            auth: None,
             include_metadata: false,
         }
     }
@@ -110,6 +113,8 @@ macro_rules! grpc_client_config {
                 pub compression: $crate::Compression = $crate::Compression::None,
                 /// Sent with each call.
                 pub headers: $crate::config::Headers = Default::default(),
+                /// Credentials for each call.
+                pub auth: Option<$crate::config::ClientAuthConfig> = None,
                 /// Pings.
                 pub keepalive: Option<$crate::config::GrpcClientKeepalive> = Some(Default::default()),
                 /// No effect here: sizes a buffer of the Go implementation.

@@ -32,7 +32,9 @@ macro_rules! http_server_config {
                 pub cors: Option<$crate::config::CorsConfig> = None,
                 /// Largest body in bytes, before and after decompression. 0 means 20 MiB.
                 pub max_request_body_size: usize = 0,
-                /// Accepted for otelcol's files: a service here always sees the headers and decides what it passes on.
+                /// Who may use it; everybody where absent.
+                pub auth: Option<$crate::config::HttpServerAuthConfig> = None,
+                /// Let the headers of a request travel with its data.
                 pub include_metadata: bool = false,
                 /// Added to each response.
                 pub response_headers: $crate::config::Headers = Default::default(),
@@ -130,6 +132,8 @@ macro_rules! http_client_config {
                 pub compression_params: $crate::config::CompressionParams = Default::default(),
                 /// Sent with each request; they win over the component's own.
                 pub headers: $crate::config::Headers = Default::default(),
+                /// Credentials for each request.
+                pub auth: Option<$crate::config::ClientAuthConfig> = None,
                 /// Time for one request, connection and reply included. Zero: the caller's, if any.
                 pub timeout: otelcol_confmap::GoDuration = Default::default(),
                 /// No effect here: sizes a buffer of the Go implementation.

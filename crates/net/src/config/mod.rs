@@ -4,12 +4,14 @@
 //! A key of otelcol that this crate can not honour is absent, so that the configuration loader refuses it by
 //! name. Keys that only size Go's own buffers are accepted and marked "no effect here".
 
+mod auth;
 mod flat;
 mod grpc;
 mod headers;
 mod http;
 mod tls;
 
+pub use auth::{ClientAuthConfig, GrpcServerAuthConfig, HttpServerAuthConfig};
 pub use grpc::{
     GrpcClientConfig, GrpcClientKeepalive, GrpcServerConfig, GrpcServerKeepalive, KeepaliveEnforcement,
     KeepaliveServerParameters,

@@ -1,5 +1,6 @@
 //! One call of a gRPC server, from its headers to its trailers.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::frame::{Incoming, Rope, parse_timeout};
 use super::server::{Server, UnaryService};
 use crate::accept::Reporter;
 use crate::admission::{Admission, NotDecompressed, Permit, Reservation, decompress_admitted};
+use crate::auth::{ServerAuth, client_of};
 use crate::compress::{Compression, DecompressError};
 use crate::event::Event;
 use crate::io::Peer;
@@ -35,6 +37,7 @@ pub(super) type Connection = Arc<Peer>;
 pub(super) struct CallContext {
     pub(super) service: Arc<dyn UnaryService>,
     pub(super) admission: Option<Arc<dyn Admission>>,
+    pub(super) auth: Option<Arc<dyn ServerAuth>>,
     pub(super) reporter: Reporter,
     pub(super) max_message: usize,
     pub(super) include_metadata: bool,
@@ -114,16 +117,10 @@ impl CallContext {
         }
         let deadline = head.headers.get("grpc-timeout").and_then(|t| parse_timeout(t.to_str().ok()?));
         let encoding = self.encoding(&head.headers).inspect_err(|_| refuse(Event::UnknownEncoding))?;
-        let with_metadata;
-        let peer: &Peer = if self.include_metadata {
-            with_metadata = Peer { metadata: Some(head.headers), ..(**connection).clone() };
-            &with_metadata
-        } else {
-            connection
-        };
         let work = async {
+            let peer = self.caller(connection, &head, &refuse).await?;
             let (message, _admitted) = self.receive(body, encoding, &refuse).await?;
-            match AssertUnwindSafe(self.service.call(path, message, peer)).catch_unwind().await {
+            match AssertUnwindSafe(self.service.call(path, message, &peer)).catch_unwind().await {
                 Ok(result) => result,
                 Err(panic) => {
                     refuse(Event::Panicked(panic_text(&*panic)));
@@ -138,6 +135,26 @@ impl CallContext {
             }),
         };
         result.map_err(Refusal::Grpc)
+    }
+
+    /// Who calls, where that is allowed.
+    async fn caller(
+        &self,
+        connection: &Connection,
+        head: &http::request::Parts,
+        refuse: &(dyn Fn(Event) + Sync),
+    ) -> Result<Peer, Status> {
+        let attributes = match &self.auth {
+            None => BTreeMap::new(),
+            Some(auth) => {
+                let refused = |_: &Status| refuse(Event::Unauthenticated);
+                auth.authenticate(&head.headers).await.inspect_err(refused)?
+            }
+        };
+        let headers = self.include_metadata.then_some(&head.headers);
+        let host = head.uri.authority().map(http::uri::Authority::as_str);
+        let client = client_of(&connection.client, headers, host, attributes);
+        Ok(Peer { client, ..(**connection).clone() })
     }
 
     fn encoding(&self, headers: &HeaderMap) -> Result<Compression, Status> {

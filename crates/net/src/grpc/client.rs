@@ -6,10 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use otelcol_pdata::Client;
 
 use super::channel::{Channel, Link};
 use super::frame::{Incoming, PREFIX, Rope, format_timeout};
 use crate::ClientError;
+use crate::auth::{ClientAuth, Credentials};
 use crate::compress::{Compression, compress, decompress};
 use crate::config::GrpcClientConfig;
 use crate::dial::Address;
@@ -29,6 +31,7 @@ pub struct GrpcClient {
     authority: Authority,
     headers: HeaderMap,
     compression: Compression,
+    credentials: Credentials,
 }
 
 impl GrpcClient {
@@ -73,15 +76,46 @@ impl GrpcClient {
             authority,
             headers: fixed_headers(config, compression)?,
             compression,
+            credentials: Credentials::new(config.auth.as_ref()),
         })
+    }
+
+    /// Gives the authenticator that the settings ask for. Until then calls fail.
+    ///
+    /// # Errors
+    /// It wants TLS, which the settings have not.
+    pub fn set_auth(&self, auth: Arc<dyn ClientAuth>) -> Result<(), ClientError> {
+        if auth.requires_tls() && self.scheme == Scheme::HTTP {
+            // grpc-go's words, but for what to do.
+            return Err(ClientError::Auth(
+                "the credentials require transport level security: take tls::insecure away".to_owned(),
+            ));
+        }
+        self.credentials.set(auth);
+        Ok(())
     }
 
     /// Calls `/package.Service/Method` with `message` and gives the reply's message.
     ///
     /// # Errors
-    /// The server's status; UNAVAILABLE with the address when it can not be reached or the connection broke;
+    /// The server's status; UNAUTHENTICATED when the authenticator has no credentials; UNAVAILABLE with the address when it can not be reached or the connection broke;
     /// DEADLINE_EXCEEDED after `timeout` (zero: none).
     pub async fn call(&self, path: &str, message: Vec<Bytes>, timeout: Duration) -> Result<Bytes, Status> {
+        self.call_for(None, path, message, timeout).await
+    }
+
+    /// The same with data that `client` sent, by which an authenticator may choose the credentials.
+    ///
+    /// # Errors
+    /// As [`GrpcClient::call`].
+    pub async fn call_for(
+        &self,
+        client: Option<&Client>,
+        path: &str,
+        message: Vec<Bytes>,
+        timeout: Duration,
+    ) -> Result<Bytes, Status> {
+        let request = self.request(path, timeout, client)?;
         let compressed =
             self.compression != Compression::None && message.iter().any(|chunk| !chunk.is_empty());
         let message = if compressed {
@@ -91,9 +125,9 @@ impl GrpcClient {
             message
         };
         if timeout.is_zero() {
-            return self.attempt(path, message, compressed, timeout).await;
+            return self.attempt(&request, message, compressed).await;
         }
-        match tokio::time::timeout(timeout, self.attempt(path, message, compressed, timeout)).await {
+        match tokio::time::timeout(timeout, self.attempt(&request, message, compressed)).await {
             Ok(result) => result,
             Err(_) => Err(self.channel.deadline_exceeded(timeout)),
         }
@@ -101,19 +135,17 @@ impl GrpcClient {
 
     async fn attempt(
         &self,
-        path: &str,
+        request: &Request<()>,
         message: Vec<Bytes>,
         compressed: bool,
-        timeout: Duration,
     ) -> Result<Bytes, Status> {
         // A connection can turn out to be closed before anything was sent on it, and a server that is going away
         // can say that it did not look at a call. Both are tried again, once.
         let mut again = true;
         loop {
             let link = self.channel.link().await?;
-            let request = self.request(path, timeout)?;
             let rope = Rope::framed(message.iter().cloned(), compressed)?;
-            match exchange(&link, request, rope).await {
+            match exchange(&link, request.clone(), rope).await {
                 Err(Failure::NotSent(_)) if again => {
                     again = false;
                     self.channel.forget(&link);
@@ -126,7 +158,7 @@ impl GrpcClient {
         }
     }
 
-    fn request(&self, path: &str, timeout: Duration) -> Result<Request<()>, Status> {
+    fn request(&self, path: &str, timeout: Duration, client: Option<&Client>) -> Result<Request<()>, Status> {
         let path = PathAndQuery::try_from(path)
             .map_err(|e| Status::internal(format!("invalid path {path:?}: {e}")))?;
         let mut parts = http::uri::Parts::default();
@@ -142,6 +174,10 @@ impl GrpcClient {
         {
             request.headers_mut().insert("grpc-timeout", value);
         }
+        let unauthenticated = |e: ClientError| {
+            Status::new(Code::Unauthenticated, format!("per-RPC creds failed due to error: {e}"))
+        };
+        self.credentials.apply(request.headers_mut(), client).map_err(unauthenticated)?;
         Ok(request)
     }
 }

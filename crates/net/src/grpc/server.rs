@@ -12,6 +12,7 @@ use super::connection;
 use crate::ServeError;
 use crate::accept::{self, Connections, Reporter};
 use crate::admission::Admission;
+use crate::auth::{ServerAuth, check_server};
 use crate::config::GrpcServerConfig;
 use crate::event::{Event, Seen};
 use crate::io::{Peer, Stream};
@@ -62,14 +63,16 @@ pub(super) struct Server {
 /// The future has to be spawned or awaited; dropping it closes the connections.
 ///
 /// # Errors
-/// The TLS files can not be used.
+/// The TLS files can not be used, or `auth` is missing though the settings ask for an authenticator.
 pub fn serve_grpc(
     listener: Listener,
     config: &GrpcServerConfig,
     service: Arc<dyn UnaryService>,
     admission: Option<Arc<dyn Admission>>,
+    auth: Option<Arc<dyn ServerAuth>>,
     shutdown: CancellationToken,
 ) -> Result<impl Future<Output = ()> + Send + 'static + use<>, ServeError> {
+    check_server(config.auth.is_some(), auth.as_ref())?;
     let tls = match &config.tls {
         Some(tls) => Some(ServerTlsState::new(tls, &[b"h2"])?),
         None => None,
@@ -93,6 +96,7 @@ pub fn serve_grpc(
             },
             service,
             admission,
+            auth,
             max_message: config.max_message(),
             include_metadata: config.include_metadata,
         },

@@ -139,7 +139,7 @@ async fn headers_and_address_of_the_caller_are_seen_when_asked_for() {
     echo(&client, "x").await.unwrap();
     let peer = service.seen.lock().unwrap().pop().unwrap();
     assert_eq!(peer.address.unwrap().ip().to_string(), "127.0.0.1");
-    assert_eq!(peer.metadata.unwrap()["x-scope-orgid"], "dialer");
+    assert_eq!(peer.client.unwrap().metadata.get("X-Scope-OrgID"), ["dialer"]);
     server.stop().await;
 }
 

@@ -13,11 +13,13 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::Client as Pool;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use otelcol_pdata::Client;
 use tokio::sync::Semaphore;
 
 use crate::ClientError;
+use crate::auth::{ClientAuth, Credentials};
 use crate::compress::{Compression, compress};
 use crate::config::HttpClientConfig;
 use connector::Connector;
@@ -30,12 +32,13 @@ const USER_AGENT: HeaderValue =
 
 /// Sends requests to `http://` and `https://` URLs. Redirects are not followed, proxies not used.
 pub struct HttpClient {
-    client: Client<Connector, Chunks>,
+    client: Pool<Connector, Chunks>,
     headers: HeaderMap,
     compression: Compression,
     level: i32,
     timeout: Option<Duration>,
     in_flight: Option<Arc<Semaphore>>,
+    credentials: Credentials,
 }
 
 /// A whole reply, of whatever status.
@@ -74,7 +77,7 @@ impl HttpClient {
             connector.tls()?;
         }
         let positive = |d: Duration| Some(d).filter(|d| !d.is_zero());
-        let client = Client::builder(TokioExecutor::new())
+        let client = Pool::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(config.idle_limit())
@@ -94,16 +97,38 @@ impl HttpClient {
             timeout: positive(config.timeout.get()),
             in_flight: (connections > 0)
                 .then(|| Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)))),
+            credentials: Credentials::new(config.auth.as_ref()),
         })
+    }
+
+    /// Gives the authenticator that the settings ask for. Until then requests fail.
+    pub fn set_auth(&self, auth: Arc<dyn ClientAuth>) {
+        self.credentials.set(auth);
     }
 
     /// Posts `body`, compressed as configured unless `headers` already has a Content-Encoding.
     /// The configured headers win over `headers`. `timeout` zero is the configured one.
     ///
     /// # Errors
-    /// No reply: connection, time, protocol. A reply of any status is no error.
+    /// No reply: credentials, connection, time, protocol. A reply of any status is no error.
     pub async fn post(
         &self,
+        url: &str,
+        headers: HeaderMap,
+        body: Vec<Bytes>,
+        content_type: &'static str,
+        timeout: Duration,
+    ) -> Result<HttpReply, ClientError> {
+        self.post_for(None, url, headers, body, content_type, timeout).await
+    }
+
+    /// The same with data that `client` sent, by which an authenticator may choose the credentials.
+    ///
+    /// # Errors
+    /// As [`HttpClient::post`].
+    pub async fn post_for(
+        &self,
+        client: Option<&Client>,
         url: &str,
         headers: HeaderMap,
         body: Vec<Bytes>,
@@ -120,7 +145,8 @@ impl HttpClient {
         } else {
             body
         };
-        self.exchange(Method::POST, url, headers, body, timeout, MAX_REPLY).await
+        let request = self.request(Method::POST, url, headers, body, client)?;
+        self.exchange(request, timeout, MAX_REPLY).await
     }
 
     /// Gets `url`, keeping at most `max_body` bytes of what it says. `timeout` zero is the configured one.
@@ -128,25 +154,23 @@ impl HttpClient {
     /// # Errors
     /// As [`HttpClient::post`].
     pub async fn get(&self, url: &str, timeout: Duration, max_body: usize) -> Result<HttpReply, ClientError> {
-        self.exchange(Method::GET, url, HeaderMap::new(), Vec::new(), timeout, max_body).await
+        let request = self.request(Method::GET, url, HeaderMap::new(), Vec::new(), None)?;
+        self.exchange(request, timeout, max_body).await
     }
 
     async fn exchange(
         &self,
-        method: Method,
-        url: &str,
-        headers: HeaderMap,
-        body: Vec<Bytes>,
+        request: Request<Chunks>,
         timeout: Duration,
         max_body: usize,
     ) -> Result<HttpReply, ClientError> {
-        let request = self.request(method.clone(), url, headers, body)?;
+        let (method, url) = (request.method().clone(), request.uri().to_string());
         let work = async {
             let _slot = match &self.in_flight {
                 Some(slots) => slots.acquire().await.ok(),
                 None => None,
             };
-            let failed = |e: &hyper_util::client::legacy::Error| explain(&method, url, e);
+            let failed = |e: &hyper_util::client::legacy::Error| explain(&method, &url, e);
             let (head, body) = self.client.request(request).await.map_err(|e| failed(&e))?.into_parts();
             let (body, truncated) = collect(body, max_body).await.map_err(|e| {
                 ClientError::Broken(format!("{method} {url:?}: failed to read the reply: {e}"))
@@ -157,7 +181,7 @@ impl HttpClient {
             None => work.await,
             Some(timeout) => tokio::time::timeout(timeout, work)
                 .await
-                .unwrap_or_else(|_| Err(ClientError::Timeout { method, url: url.to_owned(), timeout })),
+                .unwrap_or_else(|_| Err(ClientError::Timeout { method, url: url.clone(), timeout })),
         }
     }
 
@@ -167,6 +191,7 @@ impl HttpClient {
         url: &str,
         headers: HeaderMap,
         body: Vec<Bytes>,
+        client: Option<&Client>,
     ) -> Result<Request<Chunks>, ClientError> {
         let invalid = |why: &str| ClientError::Invalid(format!("invalid URL {url:?}: {why}"));
         let uri = Uri::try_from(url).map_err(|e| invalid(&e.to_string()))?;
@@ -181,6 +206,8 @@ impl HttpClient {
         for (name, value) in &self.headers {
             request.headers_mut().insert(name, value.clone());
         }
+        // Last, as in otelcol: it sees what all others have set.
+        self.credentials.apply(request.headers_mut(), client)?;
         Ok(request)
     }
 }

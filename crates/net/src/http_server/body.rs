@@ -40,6 +40,11 @@ impl Refusal {
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Event::TooLarge, Code::ResourceExhausted, message)
     }
 
+    /// 401, unless the authenticator could not look at the credentials.
+    pub(super) fn unauthenticated(status: Status) -> Self {
+        Refusal { http: status.http_status(), status, event: Event::Unauthenticated }
+    }
+
     fn not_admitted(status: Status) -> Self {
         Refusal { http: status.http_status(), status, event: Event::NotAdmitted }
     }

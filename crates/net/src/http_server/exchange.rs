@@ -1,20 +1,26 @@
 //! One request and its response.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
+use otelcol_pdata::Client;
 
-use super::body::Chunks;
+use super::body::{Chunks, Refusal};
 use super::pace::Turn;
 use super::{HttpRequest, HttpResponse, Server};
+use crate::admission::Permit;
+use crate::auth::{client_of, secret_header};
 use crate::event::Event;
 use crate::io::Peer;
 use crate::panic_text;
+use crate::status::percent_decode;
 
 pub(super) async fn answer(
     server: Arc<Server>,
@@ -31,6 +37,10 @@ pub(super) async fn answer(
         body: Bytes::new(),
         peer,
     };
+    // HTTP/2 has it in the URI.
+    if let Some(host) = head.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
+        request.headers.entry(header::HOST).or_insert(host);
+    }
     let preflight = server.cors.as_ref().and_then(|cors| cors.preflight(&request.method, &request.headers));
     let mut response = match preflight {
         Some(response) => response,
@@ -54,9 +64,46 @@ pub(super) async fn answer(
 }
 
 impl Server {
+    /// Who asks, where that is allowed, and the body. An unknown client's body is not read.
+    async fn admit(
+        &self,
+        request: &HttpRequest,
+        body: Incoming,
+    ) -> Result<(Option<Arc<Client>>, Bytes, Vec<Permit>), Refusal> {
+        let attributes = match &self.auth {
+            None => BTreeMap::new(),
+            Some(auth) => {
+                let headers = self.credentials(request);
+                auth.authenticate(&headers).await.map_err(Refusal::unauthenticated)?
+            }
+        };
+        let headers = self.include_metadata.then_some(&request.headers);
+        let client = client_of(&request.peer.client, headers, None, attributes);
+        let (body, permits) = self.read(&request.headers, body).await?;
+        Ok((client, body, permits))
+    }
+
+    /// The headers that the authenticator sees: the request's, and `request_params` of its query.
+    fn credentials<'a>(&self, request: &'a HttpRequest) -> Cow<'a, HeaderMap> {
+        let query = request.query.as_deref().filter(|_| !self.request_params.is_empty());
+        let Some(query) = query else { return Cow::Borrowed(&request.headers) };
+        let mut headers = request.headers.clone();
+        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            if !self.request_params.iter().any(|wanted| wanted == name) {
+                continue;
+            }
+            if let Ok((name, value)) =
+                secret_header(name, &percent_decode(value.replace('+', " ").as_bytes()))
+            {
+                headers.insert(name, value);
+            }
+        }
+        Cow::Owned(headers)
+    }
+
     async fn respond(&self, request: &mut HttpRequest, body: Incoming) -> HttpResponse {
         let peer = request.peer.clone();
-        let (body, _admitted) = match self.read(&request.headers, body).await {
+        let (client, body, _admitted) = match self.admit(request, body).await {
             Ok(read) => read,
             Err(refusal) => {
                 self.reporter.report(&refusal.event, &peer);
@@ -75,7 +122,7 @@ impl Server {
             query: request.query.take(),
             headers: std::mem::take(&mut request.headers),
             body,
-            peer: request.peer.clone(),
+            peer: Peer { client, ..request.peer.clone() },
         };
         // Also what the service does before its future is made must not take the connection down.
         let call = AssertUnwindSafe(async { self.service.call(whole).await });

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ServeError;
 use crate::accept::{self, Connections, Reporter};
 use crate::admission::Admission;
+use crate::auth::{ServerAuth, check_server};
 use crate::compress::Compression;
 use crate::config::HttpServerConfig;
 use crate::event::{Event, Seen};
@@ -101,6 +102,10 @@ const MAX_ERRORS: usize = 1024;
 struct Server {
     service: Arc<dyn HttpService>,
     admission: Option<Arc<dyn Admission>>,
+    auth: Option<Arc<dyn ServerAuth>>,
+    /// Of `auth`: parameters of the query that it sees as headers.
+    request_params: Vec<String>,
+    include_metadata: bool,
     reporter: Reporter,
     max_body: usize,
     read_timeout: Option<Duration>,
@@ -118,14 +123,17 @@ struct Server {
 /// The future has to be spawned or awaited; dropping it closes the connections.
 ///
 /// # Errors
-/// The TLS files, a header or a compression algorithm can not be used.
+/// The TLS files, a header or a compression algorithm can not be used, or `auth` is missing though the settings ask
+/// for an authenticator.
 pub fn serve_http(
     listener: Listener,
     config: &HttpServerConfig,
     service: Arc<dyn HttpService>,
     admission: Option<Arc<dyn Admission>>,
+    auth: Option<Arc<dyn ServerAuth>>,
     shutdown: CancellationToken,
 ) -> Result<impl Future<Output = ()> + Send + 'static + use<>, ServeError> {
+    check_server(config.auth.is_some(), auth.as_ref())?;
     let tls = match &config.tls {
         Some(tls) => Some(ServerTlsState::new(tls, &[b"h2", b"http/1.1"])?),
         None => None,
@@ -144,6 +152,9 @@ pub fn serve_http(
         },
         service,
         admission,
+        auth,
+        request_params: config.auth.as_ref().map(|auth| auth.request_params.clone()).unwrap_or_default(),
+        include_metadata: config.include_metadata,
         max_body: config.max_body(),
         read_timeout: positive(config.read_timeout.get()),
         encodings: Some(encodings).filter(|e| !e.is_empty()),
