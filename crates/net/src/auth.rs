@@ -29,8 +29,9 @@ pub trait ClientAuth: Send + Sync + 'static {
     /// Edits the headers of a request. `client` is who sent the data that the request carries, where that is known.
     ///
     /// # Errors
-    /// Why the request can not be sent; says nothing of the credentials.
-    fn apply(&self, headers: &mut HeaderMap, client: Option<&Client>) -> Result<(), String>;
+    /// Why the request can not be sent: [`Code::Unavailable`] where it may be tried again, else
+    /// [`Code::Unauthenticated`]. Says nothing of the credentials.
+    fn apply(&self, headers: &mut HeaderMap, client: Option<&Client>) -> Result<(), Status>;
 
     /// Whether gRPC may send it over TLS only.
     fn requires_tls(&self) -> bool {
@@ -99,10 +100,13 @@ impl Credentials {
     pub(crate) fn apply(&self, headers: &mut HeaderMap, client: Option<&Client>) -> Result<(), ClientError> {
         let Some(name) = &self.name else { return Ok(()) };
         let Some(auth) = self.auth.get() else {
-            return Err(ClientError::Invalid(format!("the authenticator {name:?} is not there yet")));
+            let status = Status::unavailable(format!("the authenticator {name:?} is not there yet"));
+            return Err(ClientError::Auth(status));
         };
-        auth.apply(headers, client)
-            .map_err(|reason| ClientError::Auth(format!("authenticator {name:?}: {reason}")))
+        auth.apply(headers, client).map_err(|mut status| {
+            status.message = format!("authenticator {name:?}: {}", status.message);
+            ClientError::Auth(status)
+        })
     }
 }
 
@@ -110,9 +114,11 @@ impl Credentials {
 ///
 /// # Errors
 /// The name or the value can not be sent; the value is not told.
-pub fn secret_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let parsed = HeaderName::try_from(name).map_err(|_| format!("invalid header name {name:?}"))?;
-    let value = crate::headers::value(name, value, true).map_err(|error| error.to_string())?;
+pub fn secret_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Status> {
+    let parsed =
+        HeaderName::try_from(name).map_err(|_| unauthenticated(format!("invalid header name {name:?}")))?;
+    let value = crate::headers::value(name, value, true);
+    let value = value.map_err(|error| unauthenticated(error.to_string()))?;
     Ok((parsed, value))
 }
 

@@ -59,8 +59,8 @@ pub enum ClientError {
     #[error("{0}")]
     Invalid(String),
     /// The authenticator has no headers for the request.
-    #[error("{0}")]
-    Auth(String),
+    #[error("{}", .0.message)]
+    Auth(Status),
     /// No connection, with address and reason.
     #[error("{0}")]
     Connect(String),

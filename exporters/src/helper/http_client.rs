@@ -57,7 +57,9 @@ pub(crate) fn authenticate(
 
 /// A request that got no answer may be repeated, but not one that has no credentials to go out with.
 pub(crate) fn no_reply(error: &ClientError) -> ConsumeError {
-    if matches!(error, ClientError::Auth(_)) {
+    if let ClientError::Auth(status) = error
+        && !status.is_retryable()
+    {
         return ConsumeError::permanent(error.to_string());
     }
     ConsumeError::retryable(format!("failed to make an HTTP request: {error}"), None)

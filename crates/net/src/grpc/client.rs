@@ -87,7 +87,7 @@ impl GrpcClient {
     pub fn set_auth(&self, auth: Arc<dyn ClientAuth>) -> Result<(), ClientError> {
         if auth.requires_tls() && self.scheme == Scheme::HTTP {
             // grpc-go's words, but for what to do.
-            return Err(ClientError::Auth(
+            return Err(ClientError::Invalid(
                 "the credentials require transport level security: take tls::insecure away".to_owned(),
             ));
         }
@@ -98,7 +98,7 @@ impl GrpcClient {
     /// Calls `/package.Service/Method` with `message` and gives the reply's message.
     ///
     /// # Errors
-    /// The server's status; UNAUTHENTICATED when the authenticator has no credentials; UNAVAILABLE with the address when it can not be reached or the connection broke;
+    /// The server's status; the authenticator's; UNAVAILABLE with the address when it can not be reached or the connection broke;
     /// DEADLINE_EXCEEDED after `timeout` (zero: none).
     pub async fn call(&self, path: &str, message: Vec<Bytes>, timeout: Duration) -> Result<Bytes, Status> {
         self.call_for(None, path, message, timeout).await
@@ -174,10 +174,10 @@ impl GrpcClient {
         {
             request.headers_mut().insert("grpc-timeout", value);
         }
-        let unauthenticated = |e: ClientError| {
-            Status::new(Code::Unauthenticated, format!("per-RPC creds failed due to error: {e}"))
-        };
-        self.credentials.apply(request.headers_mut(), client).map_err(unauthenticated)?;
+        self.credentials.apply(request.headers_mut(), client).map_err(|e| match e {
+            ClientError::Auth(status) => status,
+            other => Status::internal(other.to_string()),
+        })?;
         Ok(request)
     }
 }

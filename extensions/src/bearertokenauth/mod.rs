@@ -1,0 +1,134 @@
+//! Bearer tokens (RFC 6750): sends one, and lets in who sends one that is known.
+
+mod config;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use http::HeaderMap;
+use otelcol_net::{
+    AuthAttributes, ClientAuth, ServerAuth, Status as Refusal, secret_header, unauthenticated,
+};
+use otelcol_pdata::Client;
+use otelcol_pipeline::status::Status;
+use otelcol_pipeline::{Component, ComponentError, Context, Extension, ExtensionFactory, Host};
+use subtle::ConstantTimeEq as _;
+
+pub use config::{Config, RetryOnFailure};
+
+use crate::secret_file::SecretFile;
+
+/// The extension type `bearertokenauth`.
+pub fn factory() -> ExtensionFactory {
+    ExtensionFactory::extension("bearertokenauth", create)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature of factories")]
+fn create(context: Context, config: Config) -> Result<Arc<dyn Extension>, ComponentError> {
+    let file = (!config.filename.is_empty()).then(|| SecretFile::new(&config.filename));
+    Ok(Arc::new(BearerTokenAuth { context, config, file }))
+}
+
+struct BearerTokenAuth {
+    context: Context,
+    config: Config,
+    file: Option<SecretFile>,
+}
+
+impl BearerTokenAuth {
+    /// Calls `take` with the header's values that are good, until it says true.
+    fn any_value(&self, mut take: impl FnMut(&str) -> bool) -> bool {
+        let mut good = |token: &str| match self.config.scheme.as_str() {
+            "" => take(token),
+            scheme => take(&format!("{scheme} {token}")),
+        };
+        let Some(file) = &self.file else {
+            let mut tokens = std::iter::once(&self.config.token).chain(&self.config.tokens);
+            return tokens.any(|token| !token.is_empty() && good(token.expose()));
+        };
+        let content = file.content();
+        let lines = content.as_deref().unwrap_or_default().lines();
+        // Behind the token stands a comment.
+        lines.filter_map(|line| line.split_whitespace().next()).any(good)
+    }
+
+    async fn wait_for_file(&self, file: &SecretFile) -> Result<(), ComponentError> {
+        let retry = &self.config.retry_on_failure;
+        let mut retries = 0;
+        loop {
+            let Err(error) = file.load() else { return Ok(()) };
+            if retry.max_retries > 0 && retries == retry.max_retries {
+                return Err(ComponentError::new(format!(
+                    "max number of retries ({retries}) reached: {error}"
+                )));
+            }
+            retries += 1;
+            tracing::warn!(component = %self.context.id, "{error}, looking again in {}", retry.interval);
+            tokio::time::sleep(retry.interval.get()).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Component for BearerTokenAuth {
+    async fn start(&self, _: &Host) -> Result<(), ComponentError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        if !self.config.token.is_empty() || !self.config.tokens.is_empty() {
+            tracing::warn!(component = %self.context.id, "a filename is specified: configured tokens are ignored");
+        }
+        if self.config.wait_for_token_file {
+            return self.wait_for_file(file).await;
+        }
+        if let Err(error) = file.load() {
+            // As in contrib, the rest of the collector is worth starting all the same.
+            tracing::error!(component = %self.context.id, "{error}: nobody is let in and nothing sent until it is there");
+            self.context.status.report(Status::Recoverable(error));
+        }
+        Ok(())
+    }
+}
+
+impl Extension for BearerTokenAuth {
+    fn server_auth(self: Arc<Self>) -> Option<Arc<dyn ServerAuth>> {
+        Some(self)
+    }
+
+    fn client_auth(self: Arc<Self>) -> Option<Arc<dyn ClientAuth>> {
+        Some(self)
+    }
+}
+
+impl ServerAuth for BearerTokenAuth {
+    fn authenticate<'a>(&'a self, headers: &'a HeaderMap) -> BoxFuture<'a, Result<AuthAttributes, Refusal>> {
+        let name = &self.config.header;
+        let outcome = match headers.get(name) {
+            None => Err(format!("missing or empty authorization header: {name}")),
+            Some(sent) if self.any_value(|good| bool::from(sent.as_bytes().ct_eq(good.as_bytes()))) => {
+                Ok(AuthAttributes::new())
+            }
+            Some(_) => Err("provided authorization does not match expected scheme or token".to_owned()),
+        };
+        Box::pin(std::future::ready(outcome.map_err(unauthenticated)))
+    }
+}
+
+impl ClientAuth for BearerTokenAuth {
+    fn apply(&self, headers: &mut HeaderMap, _: Option<&Client>) -> Result<(), Refusal> {
+        let mut first = None;
+        self.any_value(|value| {
+            first = Some(secret_header(&self.config.header, value));
+            true
+        });
+        let missing = || Refusal::unavailable(format!("there is no token in {}", self.config.filename));
+        let (name, value) = first.ok_or_else(missing)??;
+        headers.insert(name, value);
+        Ok(())
+    }
+
+    fn requires_tls(&self) -> bool {
+        true
+    }
+}
