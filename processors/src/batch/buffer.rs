@@ -1,6 +1,6 @@
 //! What waits to be sent: bounded by the memory it holds.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use otelcol_pdata::Batch;
@@ -34,11 +34,22 @@ pub(super) struct Taken {
 
 pub(super) struct Buffer {
     waiting: Mutex<Waiting>,
-    /// One permit a byte.
-    room: Semaphore,
+    room: Arc<Room>,
     wake: Notify,
-    refusal: watch::Sender<Option<Duration>>,
     limits: Limits,
+}
+
+/// The memory that the buffers of one processor share.
+pub(super) struct Room {
+    /// One permit a byte.
+    bytes: Semaphore,
+    refusal: watch::Sender<Option<Duration>>,
+}
+
+impl Room {
+    pub(super) fn new(config: &Config) -> Arc<Self> {
+        Arc::new(Self { bytes: Semaphore::new(config.max_buffer_bytes), refusal: watch::Sender::new(None) })
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,20 +69,14 @@ struct Waiting {
 }
 
 impl Buffer {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, room: Arc<Room>) -> Self {
         let capacity = config.max_buffer_bytes;
         // A buffer that only fills up would wait for its timeout: half full is enough to send.
         let half = (capacity / 2).max(1);
         let bytes =
             if config.send_batch_max_bytes == 0 { half } else { config.send_batch_max_bytes.min(half) };
         let limits = Limits { timeout: config.timeout.get(), items: config.send_batch_size, bytes, capacity };
-        Self {
-            waiting: Mutex::default(),
-            room: Semaphore::new(capacity),
-            wake: Notify::new(),
-            refusal: watch::Sender::new(None),
-            limits,
-        }
+        Self { waiting: Mutex::default(), room, wake: Notify::new(), limits }
     }
 
     /// Takes a batch in. Waits for room while the next component is at work, and refuses while that refuses.
@@ -98,14 +103,14 @@ impl Buffer {
 
     async fn book(&self, bytes: usize) -> Result<(), ConsumeError> {
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let permit = match self.room.try_acquire_many(permits) {
+        let permit = match self.room.bytes.try_acquire_many(permits) {
             Ok(permit) => permit,
             Err(TryAcquireError::Closed) => return Err(stopped()),
             Err(TryAcquireError::NoPermits) => {
-                let mut refusal = self.refusal.subscribe();
+                let mut refusal = self.room.refusal.subscribe();
                 tokio::select! {
                     biased;
-                    permit = self.room.acquire_many(permits) => permit.map_err(|_| stopped())?,
+                    permit = self.room.bytes.acquire_many(permits) => permit.map_err(|_| stopped())?,
                     refused = refusal.wait_for(Option::is_some) => {
                         let after = refused.ok().and_then(|refused| *refused);
                         return Err(ConsumeError::refused("batch buffer is full and the next component refuses data", after));
@@ -119,12 +124,12 @@ impl Buffer {
 
     /// Frees the memory of data that has left.
     pub(super) fn release(&self, bytes: usize) {
-        self.room.add_permits(bytes);
+        self.room.bytes.add_permits(bytes);
     }
 
     /// Says that the next component refuses and will be asked again after this time, or that it takes data again.
     pub(super) fn set_refusal(&self, after: Option<Duration>) {
-        self.refusal.send_if_modified(|refusal| std::mem::replace(refusal, after) != after);
+        self.room.refusal.send_if_modified(|refusal| std::mem::replace(refusal, after) != after);
     }
 
     /// When there is something to send.
@@ -163,7 +168,7 @@ impl Buffer {
     /// Refuses everything from now on, also what waits for room.
     pub(super) fn close(&self) {
         self.lock().closed = true;
-        self.room.close();
+        self.room.bytes.close();
     }
 
     fn enough(&self, waiting: &Waiting) -> bool {

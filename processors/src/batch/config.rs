@@ -1,12 +1,14 @@
 //! Settings of the batch processor.
 
+use std::collections::BTreeSet;
+
 use otelcol_confmap::GoDuration;
 use otelcol_pipeline::{ComponentConfig, ConfigIssue};
 use serde::Deserialize;
 
 const MIB: usize = 1024 * 1024;
 
-/// Settings of the batch processor: otelcol's, and three of our own.
+/// Settings of the batch processor: otelcol's, and some of our own.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub struct Config {
@@ -24,6 +26,10 @@ pub struct Config {
     /// How long data is kept and offered again while the next component does not take any; then it is dropped, as
     /// otelcol does at once. Zero: for ever. Not in otelcol.
     pub max_hold: GoDuration,
+    /// Headers of the senders' requests by whose values batches are kept apart, and that stay with them.
+    pub metadata_keys: Vec<String>,
+    /// Most combinations of those values; data with one more is refused for good. Zero: no limit.
+    pub metadata_cardinality_limit: usize,
 }
 
 impl Default for Config {
@@ -35,6 +41,8 @@ impl Default for Config {
             send_batch_max_bytes: 4 * MIB - 64 * 1024,
             max_buffer_bytes: 32 * MIB,
             max_hold: GoDuration::from_secs(300),
+            metadata_keys: Vec::new(),
+            metadata_cardinality_limit: 1000,
         }
     }
 }
@@ -53,6 +61,15 @@ impl ComponentConfig for Config {
                 "max_buffer_bytes",
                 format!("expected 1 to {} bytes, found {}", u32::MAX, self.max_buffer_bytes),
             ));
+        }
+        let mut seen = BTreeSet::new();
+        for key in &self.metadata_keys {
+            if !seen.insert(key.to_ascii_lowercase()) {
+                issues.push(ConfigIssue::new(
+                    "metadata_keys",
+                    format!("duplicate entry in metadata_keys: {key:?} (case-insensitive)"),
+                ));
+            }
         }
         issues
     }

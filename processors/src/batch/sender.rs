@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use otelcol_pdata::{Batch, Signal};
+use otelcol_pdata::{Batch, Client, Signal};
 use otelcol_pipeline::status::Status;
 use otelcol_pipeline::{ConsumeError, Context, Output};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -22,15 +22,25 @@ const REPORT_TIME: Duration = Duration::from_millis(50);
 
 pub(super) struct Sender {
     buffer: Arc<Buffer>,
+    /// Who sent what is in the buffer, as far as batches are kept apart by it.
+    client: Option<Arc<Client>>,
     next: Output,
     signal: Signal,
     limits: Limits,
     stop: CancellationToken,
-    deadline: Arc<OnceLock<Instant>>,
-    left: Arc<AtomicU64>,
+    end: Arc<End>,
     telemetry: Telemetry,
     outage: Option<Outage>,
     context: Context,
+}
+
+/// What the processor and its senders tell each other at the end.
+#[derive(Default)]
+pub(super) struct End {
+    /// When all must be done, from the shutdown on.
+    pub(super) deadline: OnceLock<Instant>,
+    /// The items that were not handed on when a sender ended.
+    pub(super) left: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +64,8 @@ impl Sender {
         signal: Signal,
         next: Output,
         buffer: Arc<Buffer>,
+        client: Option<Arc<Client>>,
+        end: Arc<End>,
     ) -> Self {
         let at_once = config.timeout.get().is_zero();
         let limits = Limits {
@@ -64,26 +76,16 @@ impl Sender {
         };
         Self {
             buffer,
+            client,
             next,
             signal,
             limits,
             stop: context.tasks.stop_token().clone(),
-            deadline: Arc::default(),
-            left: Arc::default(),
+            end,
             telemetry: Telemetry::new(context, signal),
             outage: None,
             context: context.clone(),
         }
-    }
-
-    /// Where the shutdown says by when all must be done.
-    pub(super) fn deadline(&self) -> Arc<OnceLock<Instant>> {
-        Arc::clone(&self.deadline)
-    }
-
-    /// The items that were not handed on when the task ended.
-    pub(super) fn left(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.left)
     }
 
     pub(super) async fn run(mut self) {
@@ -114,7 +116,8 @@ impl Sender {
         if batches.is_empty() {
             return;
         }
-        let mut parts = Batch::merge(batches).split(self.limits.max_items, self.limits.max_bytes);
+        let merged = Batch::merge(batches).with_client(self.client.clone());
+        let mut parts = merged.split(self.limits.max_items, self.limits.max_bytes);
         let items: usize = parts.iter().map(Batch::items).sum();
         let share = |part: &Batch| (bytes as u128 * part.items() as u128 / items.max(1) as u128) as usize;
         let shares: Vec<usize> = parts.iter().map(share).collect();
@@ -141,7 +144,7 @@ impl Sender {
             let result = tokio::select! {
                 biased;
                 result = self.next.consume(part.clone()) => result,
-                () = out_of_time(&self.stop, &self.deadline) => return self.leave(items),
+                () = out_of_time(&self.stop, &self.end.deadline) => return self.leave(items),
             };
             match result {
                 Ok(()) => {
@@ -158,7 +161,7 @@ impl Sender {
                     };
                     tokio::select! {
                         () = sleep(wait) => {}
-                        () = out_of_time(&self.stop, &self.deadline) => return self.leave(items),
+                        () = out_of_time(&self.stop, &self.end.deadline) => return self.leave(items),
                     }
                 }
             }
@@ -203,7 +206,7 @@ impl Sender {
     }
 
     fn leave(&self, items: u64) {
-        self.left.fetch_add(items, Ordering::Relaxed);
+        self.end.left.fetch_add(items, Ordering::Relaxed);
         self.telemetry.left(items);
     }
 }

@@ -65,7 +65,10 @@ fn wrong_settings_are_named() {
         ["send_batch_max_size must be greater or equal to send_batch_size"]
     );
     assert_eq!(errors("{max_buffer_bytes: 0}"), ["expected 1 to 4294967295 bytes, found 0"]);
-    assert!(errors("{metadata_keys: [tenant]}")[0].contains("metadata_keys"));
+    assert_eq!(
+        errors("{metadata_keys: [a, A]}"),
+        ["duplicate entry in metadata_keys: \"A\" (case-insensitive)"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -324,4 +327,47 @@ proptest! {
             }
         });
     }
+}
+
+fn from(tenant: Option<&str>, batch: Batch) -> Batch {
+    let mut client = otelcol_pdata::Client::default();
+    client.metadata.append("authorization", "secret");
+    tenant.into_iter().for_each(|tenant| client.metadata.append("X-Tenant", tenant));
+    batch.with_client(Some(Arc::new(client)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_are_kept_apart_by_metadata_and_keep_it() {
+    let bench = bench("{metadata_keys: [x-tenant], metadata_cardinality_limit: 3}").await;
+    for (tenant, name) in [(Some("a"), "1"), (Some("b"), "2"), (None, "3"), (Some("a"), "4")] {
+        bench.push(from(tenant, spans(name, 0..1))).await;
+    }
+    bench.push(spans("5", 0..1)).await;
+    let fourth = bench.batch.consume(from(Some("c"), spans("6", 0..1))).await.unwrap_err();
+    assert_eq!(fourth.kind(), ErrorKind::Permanent);
+    assert_eq!(fourth.to_string(), "permanent error: too many batcher metadata-value combinations");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut seen: Vec<_> = bench
+        .sink
+        .batches()
+        .iter()
+        .map(|batch| {
+            let client = batch.client();
+            let of = |name| client.map(|client| client.metadata.get(name).to_vec()).unwrap_or_default();
+            assert_eq!(of("authorization"), [""; 0], "only the keys stay");
+            (of("x-tenant").concat(), batch.items())
+        })
+        .collect();
+    seen.sort();
+    assert_eq!(seen, [(String::new(), 2), ("a".to_owned(), 2), ("b".to_owned(), 1)]);
+    assert_eq!(bench.metric("otelcol_processor_batch_metadata_cardinality"), 3.0);
+    bench.stop(5).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_keys_a_batch_forgets_who_sent_it() {
+    let bench = bench("{}").await;
+    bench.push(from(Some("a"), spans("1", 0..1))).await;
+    bench.stop(5).await.unwrap();
+    assert!(bench.sink.batches()[0].client().is_none());
 }

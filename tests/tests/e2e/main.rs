@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod auth;
 mod conference;
 mod config_errors;
 mod gates;
