@@ -64,7 +64,8 @@ impl Component for Otlp {
             let auth = config.auth.as_ref().map(|auth| host.server_auth(&auth.authenticator)).transpose()?;
             let service = Arc::new(GrpcService(Door::new(&self.context, &self.outputs, "grpc")));
             let address = address(&listener);
-            let server = serve_grpc(listener, config, service, Some(Arc::clone(&admission)), auth, stop.clone());
+            let server =
+                serve_grpc(listener, config, service, Some(Arc::clone(&admission)), auth, stop.clone());
             self.serve("grpc", &address, server.map_err(ComponentError::from_display)?);
         }
         if let Some((config, listener)) = http {
