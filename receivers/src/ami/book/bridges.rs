@@ -145,6 +145,13 @@ impl Book {
         }
     }
 
+    pub(super) fn end_all_bridges(&mut self) {
+        let all: Vec<BridgeKey> = self.bridges.arena.iter().map(|(key, _)| key).collect();
+        for key in all {
+            self.end_bridge(key);
+        }
+    }
+
     fn end_bridge(&mut self, key: BridgeKey) {
         let within = self.channels.iter().filter(|(_, channel)| channel.bridge == Some(key));
         let within: Vec<ChannelKey> = within.map(|(leg, _)| leg).collect();

@@ -194,6 +194,13 @@ impl Book {
         }
     }
 
+    pub(super) fn end_all_conferences(&mut self) {
+        let all: Vec<ConferenceKey> = self.conferences.arena.iter().map(|(key, _)| key).collect();
+        for key in all {
+            self.end_conference(key);
+        }
+    }
+
     fn end_conference(&mut self, key: ConferenceKey) {
         let within = self.channels.iter().filter(|(_, channel)| channel.conference == Some(key));
         let within: Vec<ChannelKey> = within.map(|(leg, _)| leg).collect();

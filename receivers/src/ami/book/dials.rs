@@ -48,7 +48,7 @@ impl Book {
         let technology = channel.technology;
         let Some(call) = self.calls.get_mut(channel.call) else { return };
         call.dialled(status);
-        let status = self.dial_statuses.intern(status);
+        let status = self.statuses.intern(status);
         self.tally.dial_results.add((status, technology));
     }
 

@@ -6,6 +6,7 @@
 
 #![allow(dead_code, unused_imports, reason = "read by the rooms behind it")]
 
+mod agents;
 mod arena;
 mod bridges;
 mod call;
@@ -18,10 +19,13 @@ mod dials;
 mod fields;
 mod histogram;
 mod names;
+mod peers;
 mod places;
+mod queues;
 mod recent;
 mod resync;
 mod sessions;
+mod system;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -35,12 +39,18 @@ pub(crate) use channel::Channel;
 pub(crate) use config::{BookConfig, Buckets, DialerConfig, StateLimits};
 pub(crate) use histogram::Histogram;
 pub(crate) use names::{Names, Symbol};
-pub(crate) use tally::{Counts, Tally};
+pub(crate) use peers::{Peers, Reach};
+pub(crate) use queues::Queue;
+pub(crate) use system::System;
+pub(crate) use tally::{Counts, Direction, Tally};
 
+use agents::Agents;
 use arena::Arena;
 use bridges::Bridges;
 use conferences::Conferences;
 use fields::Fields;
+use peers::Technology;
+use queues::Queues;
 use recent::Recent;
 use sessions::SessionPatterns;
 
@@ -68,7 +78,13 @@ pub(crate) struct Book {
     contexts: Names,
     causes: Names,
     queue_names: Names,
-    dial_statuses: Names,
+    peer_names: Names,
+    /// Statuses, states and services.
+    statuses: Names,
+    queues: Queues,
+    peers: Peers,
+    agents: Agents,
+    system: System,
     tally: Tally,
     /// When what is applied now happened.
     now: Nanos,
@@ -86,7 +102,12 @@ impl Book {
             contexts: names(config.limits.names),
             causes: names(config.limits.names),
             queue_names: names(config.limits.queues),
-            dial_statuses: names(config.limits.names),
+            peer_names: names(config.limits.peers),
+            statuses: names(config.limits.names),
+            queues: Queues::default(),
+            peers: Peers::default(),
+            agents: Agents::default(),
+            system: System::default(),
             tally: Tally::new(&config.buckets),
             config,
             channels: Arena::default(),
@@ -112,7 +133,9 @@ impl Book {
             Signal::ListRow(list, frame) => self.list_row(*list, frame),
             Signal::ListEnd { list, complete: true } => self.list_ended(*list),
             Signal::ListEnd { complete: false, .. } => {}
-            Signal::Up(_) | Signal::Answer(..) | Signal::Down => {}
+            Signal::Up(session) => self.logged_in(session),
+            Signal::Answer(query, frame) => self.answered(*query, frame),
+            Signal::Down => self.system.up = false,
         }
     }
 
@@ -193,6 +216,16 @@ impl Book {
         &self.queue_names
     }
 
+    /// Names of peers and registrations.
+    pub(crate) fn peer_names(&self) -> &Names {
+        &self.peer_names
+    }
+
+    /// Names of statuses, states and services.
+    pub(crate) fn statuses(&self) -> &Names {
+        &self.statuses
+    }
+
     /// Name of a conference.
     pub(crate) fn conference_name(&self, key: ConferenceKey) -> Option<&str> {
         self.conferences.name(key)
@@ -241,6 +274,39 @@ impl Book {
             ConfbridgeJoin | MeetmeJoin => self.conference_joined(&fields()),
             ConfbridgeLeave | MeetmeLeave => self.conference_left(&fields()),
             ConfbridgeEnd | MeetmeEnd => self.conference_ended(&fields()),
+            QueueCallerJoin | Join => self.queue_joined(&fields()),
+            QueueCallerLeave | Leave => self.queue_left(&fields()),
+            QueueCallerAbandon => self.queue_abandoned(&fields()),
+            QueueMemberAdded | QueueMemberStatus | QueueMemberPause | QueueMemberPaused
+            | QueueMemberPenalty | QueueMemberRinginuse => self.member_told(&fields()),
+            QueueMemberRemoved => self.member_removed(&fields()),
+            AgentConnect => self.agent_connected(&fields()),
+            AgentComplete => self.agent_completed(&fields()),
+            AgentRingNoAnswer => self.agent_rang_no_answer(&fields()),
+            AgentLogin | Agentlogin => self.agent_logged(&fields(), b"idle"),
+            AgentLogoff | Agentlogoff => self.agent_logged(&fields(), b"loggedoff"),
+            PeerStatus => self.peer_status(&fields()),
+            ContactStatus => self.contact_status(&fields()),
+            Registry => self.registry_status(&fields()),
+            RTCPSent => self.media_reported(&fields(), Direction::Sent),
+            RTCPReceived => self.media_reported(&fields(), Direction::Received),
+            FullyBooted => self.booted(&fields()),
+            Reload => self.reloaded(&fields()),
+            ChallengeResponseFailed
+            | InvalidPassword
+            | InvalidAccountID
+            | InvalidTransport
+            | FailedACL
+            | SessionLimit
+            | MemoryLimit
+            | LoadAverageLimit
+            | RequestNotSupported
+            | RequestNotAllowed
+            | RequestBadFormat
+            | AuthMethodNotAllowed
+            | UnexpectedAddress => {
+                self.authentication_failed(&fields(), frame.kind());
+            }
             _ => {}
         }
     }
@@ -250,7 +316,14 @@ impl Book {
             List::Channels => self.listing += 1,
             List::Bridges => self.bridges.list_began(),
             List::Conferences => self.conferences.list_began(),
-            _ => {}
+            List::Queues => self.queues.list_began(),
+            List::Agents => self.agents.list_began(),
+            List::Endpoints => self.peers.endpoints_list_began(Technology::Pjsip),
+            List::SipPeers => self.peers.endpoints_list_began(Technology::Sip),
+            List::Contacts => self.peers.contacts_list_began(),
+            List::RegistrationsOutbound => self.peers.trunks_list_began(Technology::Pjsip),
+            List::SipRegistry => self.peers.trunks_list_began(Technology::Sip),
+            List::Parked => {}
         }
     }
 
@@ -260,7 +333,14 @@ impl Book {
             List::Channels => self.channel_listed(&fields),
             List::Bridges => self.bridge_listed(&fields),
             List::Conferences => self.conference_listed(&fields),
-            _ => {}
+            List::Queues => self.queue_listed(frame.event().unwrap_or_default(), &fields),
+            List::Agents => self.agent_listed(&fields),
+            List::Endpoints => self.endpoint_listed(Technology::Pjsip, &fields),
+            List::SipPeers => self.endpoint_listed(Technology::Sip, &fields),
+            List::Contacts => self.contact_listed(&fields),
+            List::RegistrationsOutbound => self.trunk_listed(Technology::Pjsip, &fields),
+            List::SipRegistry => self.trunk_listed(Technology::Sip, &fields),
+            List::Parked => {}
         }
     }
 
@@ -269,7 +349,14 @@ impl Book {
             List::Channels => self.channels_listed(),
             List::Bridges => self.bridges_listed(),
             List::Conferences => self.conferences_listed(),
-            _ => {}
+            List::Queues => self.queues_listed(),
+            List::Agents => self.agents_listed(),
+            List::Endpoints => self.endpoints_listed(Technology::Pjsip),
+            List::SipPeers => self.endpoints_listed(Technology::Sip),
+            List::Contacts => self.contacts_listed(),
+            List::RegistrationsOutbound => self.trunks_listed(Technology::Pjsip),
+            List::SipRegistry => self.trunks_listed(Technology::Sip),
+            List::Parked => {}
         }
     }
 }

@@ -32,6 +32,9 @@ impl Book {
         };
         if was_there {
             let call = channel.call;
+            if matches!(place, Place::Queue(_)) {
+                self.leave_queue(leg);
+            }
             self.changes.push(Change::Left { call, leg, place, lost });
         }
         was_there

@@ -127,6 +127,10 @@ pub(crate) struct Tally {
     pub(crate) to_answer: Histogram,
     /// What RTCP reports tell.
     pub(crate) media: Media,
+    /// Changes of registrations with Asterisk, by peer and status.
+    pub(crate) registrations: Counts<(Symbol, Symbol)>,
+    /// Changes of Asterisk's registrations with others, by registration and status.
+    pub(crate) trunk_registrations: Counts<(Symbol, Symbol)>,
     /// Failed authentications by service and kind of event.
     pub(crate) auth_failures: Counts<(Symbol, EventKind)>,
     /// Channels that were not tracked because there were too many.
@@ -161,6 +165,8 @@ impl Tally {
             to_ringing: Histogram::new(&bounds.setup),
             to_answer: Histogram::new(&bounds.setup),
             media: Media::default(),
+            registrations: Counts::default(),
+            trunk_registrations: Counts::default(),
             auth_failures: Counts::default(),
             channels_over_limit: 0,
             channels_over_age: 0,
