@@ -1,9 +1,14 @@
 //! Books of transcripts.
 
+mod cut;
+mod facts;
+mod orders;
+mod truth;
+
 use otelcol_testkit::ami::Transcript;
 
 use super::*;
-use crate::ami::testing::{play, play_events};
+use crate::ami::testing::play;
 
 /// The book after a whole transcript, and everything that became true on the way.
 fn read(asterisk: &str, name: &str) -> (Book, Vec<Change>) {
