@@ -1,6 +1,6 @@
 //! Agents of app_agent_pool and chan_agent.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Book;
@@ -11,9 +11,9 @@ const ID_BYTES: usize = 150;
 
 /// An agent.
 #[derive(Debug)]
-pub(crate) struct Agent {
-    /// State, by [`Book::statuses`].
-    pub(crate) state: Symbol,
+struct Agent {
+    /// By [`Book::statuses`].
+    state: Symbol,
     touched: u32,
     listed: u32,
 }
@@ -21,7 +21,8 @@ pub(crate) struct Agent {
 /// All agents.
 #[derive(Debug, Default)]
 pub(super) struct Agents {
-    pub(super) agents: HashMap<Arc<str>, Agent>,
+    agents: HashMap<Arc<str>, Agent>,
+    states_seen: BTreeSet<Symbol>,
     listing: u32,
 }
 
@@ -32,9 +33,14 @@ impl Agents {
 }
 
 impl Book {
-    /// The agents.
-    pub(crate) fn agents(&self) -> impl Iterator<Item = &Agent> {
-        self.agents.agents.values()
+    /// How many agents are in each state; of a state that some agent was in before, none is told, too.
+    pub(crate) fn agent_states(&self) -> BTreeMap<Symbol, u64> {
+        let mut states: BTreeMap<Symbol, u64> =
+            self.agents.states_seen.iter().map(|state| (*state, 0)).collect();
+        for agent in self.agents.agents.values() {
+            *states.entry(agent.state).or_default() += 1;
+        }
+        states
     }
 
     /// An agent logged in or off.
@@ -68,6 +74,7 @@ impl Book {
             return None;
         }
         let state = self.statuses.intern(state);
+        self.agents.states_seen.insert(state);
         let agent = self.agents.agents.entry(Arc::from(id)).or_insert(Agent { state, touched: 0, listed: 0 });
         agent.state = state;
         Some(agent)

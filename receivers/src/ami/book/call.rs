@@ -26,6 +26,17 @@ pub(crate) enum Disposition {
 }
 
 impl Disposition {
+    /// All of them.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Answered,
+        Self::NoAnswer,
+        Self::Busy,
+        Self::Cancel,
+        Self::Congestion,
+        Self::Failed,
+        Self::Unknown,
+    ];
+
     /// The value of the attribute.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

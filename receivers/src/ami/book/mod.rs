@@ -37,7 +37,7 @@ pub(crate) use call::{Call, Disposition};
 pub(crate) use change::{BridgeKey, CallKey, Change, ChannelKey, ConferenceKey, Place};
 pub(crate) use channel::Channel;
 pub(crate) use config::{BookConfig, Buckets, DialerConfig, StateLimits};
-pub(crate) use histogram::Histogram;
+pub(crate) use histogram::{Example, Histogram};
 pub(crate) use names::{Names, Symbol};
 pub(crate) use peers::{Peers, Reach};
 pub(crate) use queues::Queue;
@@ -169,6 +169,21 @@ impl Book {
     /// How many conferences have participants, and how many these are.
     pub(crate) fn conference_counts(&self) -> (u64, u64) {
         self.conferences.counts()
+    }
+
+    /// What was not tracked, or was put under `other`, because of the limits.
+    pub(crate) fn untracked(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("channels", self.tally.channels_over_limit),
+            ("channels_too_old", self.tally.channels_over_age),
+            ("peers", self.tally.peers_over_limit + self.peer_names.overflowed()),
+            ("queues", self.queue_names.overflowed()),
+            ("contexts", self.contexts.overflowed()),
+            ("causes", self.causes.overflowed()),
+            ("technologies", self.technologies.overflowed()),
+            ("states", self.statuses.overflowed()),
+        ]
+        .into_iter()
     }
 
     /// Counters and histograms.

@@ -41,6 +41,9 @@ pub(crate) enum Reach {
 }
 
 impl Reach {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Reachable, Self::Unreachable, Self::NotQualified, Self::Unknown];
+
     fn of(status: &[u8]) -> Self {
         match status {
             b"Reachable" | b"Avail" => Self::Reachable,

@@ -37,20 +37,34 @@ pub(crate) struct Member {
     listed: u32,
 }
 
+/// By the number of a state.
+const STATES: [&str; 9] = [
+    "unknown",
+    "not_in_use",
+    "in_use",
+    "busy",
+    "invalid",
+    "unavailable",
+    "ringing",
+    "ring_in_use",
+    "on_hold",
+];
+
 impl Member {
     /// The value of the attribute.
     pub(crate) fn state_name(&self) -> &'static str {
-        match self.state {
-            1 => "not_in_use",
-            2 => "in_use",
-            3 => "busy",
-            4 => "invalid",
-            5 => "unavailable",
-            6 => "ringing",
-            7 => "ring_in_use",
-            8 => "on_hold",
-            _ => "unknown",
-        }
+        STATES.get(usize::from(self.state)).copied().unwrap_or("unknown")
+    }
+}
+
+impl Queue {
+    /// The states that some member was in, at some time.
+    pub(crate) fn states_seen(&self) -> impl Iterator<Item = &'static str> {
+        STATES
+            .iter()
+            .enumerate()
+            .filter(|(state, _)| self.states_seen & (1 << state) != 0)
+            .map(|(_, name)| *name)
     }
 }
 
@@ -77,6 +91,8 @@ pub(crate) struct Queue {
     pub(crate) talk_time: Histogram,
     /// Percent of answered calls within the queue's service level, as Asterisk counts them since its start.
     pub(crate) service_level: Option<f64>,
+    /// One bit a state.
+    states_seen: u16,
     /// A list named it, or an event told of it since: what was counted of a queue that is gone is kept.
     pub(crate) present: bool,
     touched: u32,
@@ -136,6 +152,7 @@ impl Book {
             hold_time: empty(),
             talk_time: empty(),
             service_level: None,
+            states_seen: 0,
             present: true,
             touched: listing,
             listed: 0,
@@ -242,6 +259,7 @@ impl Book {
         let member = queue.members.entry(Arc::from(interface)).or_default();
         member.touched = listing;
         member.update(fields);
+        queue.states_seen |= 1 << member.state.min(15);
     }
 
     pub(super) fn member_removed(&mut self, fields: &Fields<'_>) {
