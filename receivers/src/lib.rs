@@ -16,6 +16,8 @@ use otelcol_pipeline::ReceiverFactory;
 /// The receivers that were compiled in.
 pub fn factories() -> Vec<ReceiverFactory> {
     vec![
+        #[cfg(feature = "ami")]
+        ami::factory(),
         #[cfg(feature = "hostmetrics")]
         hostmetrics::factory(),
         #[cfg(feature = "mysql_cdr")]

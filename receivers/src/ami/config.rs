@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use otelcol_asterisk::redaction;
 use otelcol_confmap::{GoDuration, Opaque};
 use otelcol_net::config::ClientTls;
 use otelcol_pipeline::{ComponentConfig, ConfigIssue};
 use serde::Deserialize;
 
+use super::book::{BookConfig, Buckets, DialerConfig, StateLimits};
+use super::logs::LogsConfig;
 use super::wire::FrameLimits;
 
 /// The classes that `Events:` and `read =` know (main/manager.c).
@@ -67,6 +70,16 @@ pub struct Config {
     pub system_name: String,
     /// More attributes of the resource of all three signals, and other values for its own.
     pub resource_attributes: BTreeMap<String, String>,
+    /// What becomes of phone numbers and names in spans and log records.
+    pub redaction: redaction::Settings,
+    /// Which events become log records.
+    pub logs: LogsConfig,
+    /// How agents' sessions with a dialer are recognised.
+    pub dialer: DialerConfig,
+    /// Bounds of histograms.
+    pub buckets: Buckets,
+    /// How much is tracked.
+    pub state: StateLimits,
     /// How much is taken from the connection and kept for the outputs.
     pub limits: Limits,
 }
@@ -87,6 +100,11 @@ impl Default for Config {
             collection_interval: GoDuration::from_secs(15),
             system_name: String::new(),
             resource_attributes: BTreeMap::new(),
+            redaction: redaction::Settings::default(),
+            logs: LogsConfig::default(),
+            dialer: DialerConfig::default(),
+            buckets: Buckets::default(),
+            state: StateLimits::default(),
             limits: Limits::default(),
         }
     }
@@ -198,6 +216,13 @@ impl Limits {
     }
 }
 
+impl Config {
+    /// What the book is told.
+    pub(super) fn book(&self) -> BookConfig {
+        BookConfig { limits: self.state.clone(), dialer: self.dialer.clone(), buckets: self.buckets.clone() }
+    }
+}
+
 impl ComponentConfig for Config {
     fn validate(&self) -> Vec<ConfigIssue> {
         let mut issues = Vec::new();
@@ -248,6 +273,9 @@ impl ComponentConfig for Config {
             if limit == 0 || limit > most {
                 issue(key, format!("expected a number from 1 to {most}, found {limit}"));
             }
+        }
+        for found in self.redaction.issues() {
+            issues.push(ConfigIssue::new(format!("redaction::{}", found.path), found.message));
         }
         issues
     }

@@ -1,12 +1,124 @@
-//! Receiver of Asterisk's manager interface (AMI): calls as metrics, traces and logs.
+//! Receiver of Asterisk's manager interface (AMI): calls as metrics, traces and logs. The README beside this file tells
+//! settings, metrics, and what rights the collector needs in manager.conf.
+//!
+//! One task reads from Asterisk ([`link`]) and hands each step of the session to the desk, which keeps the [`book`] of what
+//! is true and asks traces and logs what to make of it. Whatever is made goes into an outbox; reading never waits.
 
 mod book;
 pub mod config;
+mod desk;
 mod link;
 mod logs;
+mod mask;
 mod metrics;
+mod outbox;
 mod signal;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod traces;
 pub mod wire;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use otelcol_pdata::Signal as BatchSignal;
+use otelcol_pipeline::{Component, ComponentError, Context, Host, Outputs, ReceiverFactory};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use config::Config;
+use desk::{Desk, Outboxes};
+use link::Link;
+use outbox::{FinishBy, outbox};
+
+/// How often time passes for what waits.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The factory of `ami`.
+pub fn factory() -> ReceiverFactory {
+    let signals = &[BatchSignal::Metrics, BatchSignal::Traces, BatchSignal::Logs];
+    ReceiverFactory::receiver::<Config>("ami", signals, |context, config, outputs| {
+        Ok(Arc::new(Ami::new(context, config, &outputs)) as Arc<dyn Component>)
+    })
+}
+
+/// The receiver.
+#[derive(Debug)]
+pub struct Ami {
+    context: Context,
+    config: Config,
+    outputs: Outputs,
+    finish_by: FinishBy,
+}
+
+impl Ami {
+    /// Makes a receiver that hands what it makes to `outputs`.
+    #[must_use]
+    pub fn new(context: Context, config: Config, outputs: &Outputs) -> Self {
+        let transport = if config.tls.is_some() { "tls" } else { "tcp" };
+        let outputs = outputs.counted(&context, transport);
+        Self { context, config, outputs, finish_by: FinishBy::default() }
+    }
+
+    /// Where log records go, if anybody wants them; the carrier runs.
+    async fn outbox(&self, signal: BatchSignal) -> Option<outbox::Outbox> {
+        let output = self.outputs.get(signal);
+        if !output.is_connected().await {
+            return None;
+        }
+        let limit = self.config.limits.queue_items;
+        let (outbox, carrier) =
+            outbox(&self.context, signal, output.clone(), limit, Arc::clone(&self.finish_by));
+        self.context.tasks.spawn("ami output", carrier.run());
+        Some(outbox)
+    }
+}
+
+#[async_trait]
+impl Component for Ami {
+    async fn start(&self, _: &Host) -> Result<(), ComponentError> {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let metrics = self.outputs.get(BatchSignal::Metrics).is_connected().await;
+        let outboxes = Outboxes { logs: self.outbox(BatchSignal::Logs).await };
+        let desk = Desk::new(&self.context, &self.config, &host, outboxes);
+        let mask = match self.config.events.join(",") {
+            own if !own.is_empty() => own,
+            _ => desk.mask(metrics),
+        };
+        let desk = Arc::new(Mutex::new(desk));
+        let link = Link::new(&self.context, &self.config, mask, Desk::lists(metrics), Arc::clone(&desk))
+            .map_err(ComponentError::from_display)?;
+
+        let tasks = &self.context.tasks;
+        let stop = tasks.stop_token().clone();
+        let ticking = Arc::clone(&desk);
+        tasks.spawn("ami clock", async move {
+            let mut ticks = interval(TICK);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = ticks.tick() => ticking.lock().unwrap_or_else(PoisonError::into_inner).tick(),
+                }
+            }
+        });
+        tasks.spawn("ami link", async move {
+            link.run().await;
+            desk.lock().unwrap_or_else(PoisonError::into_inner).finish();
+        });
+        tracing::info!(receiver = %self.context.id, endpoint = self.config.endpoint, "ami receiver started");
+        Ok(())
+    }
+
+    async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
+        // Only a second shutdown could find it set.
+        let _ = self.finish_by.set(deadline);
+        if self.context.tasks.stop(deadline).await {
+            Ok(())
+        } else {
+            Err(ComponentError::new("the connection to asterisk was still in use at the deadline"))
+        }
+    }
+}

@@ -5,6 +5,22 @@ use super::wire::Frame;
 /// Nanoseconds since 1970.
 pub(crate) type Nanos = u64;
 
+/// The times of one signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct At {
+    /// When it happened, by Asterisk's clock where it says so (`timestampevents=yes`), else when it was received.
+    pub(crate) happened: Nanos,
+    /// When it was received, by this host's clock.
+    pub(crate) received: Nanos,
+}
+
+impl At {
+    /// Received and happened at the same time.
+    pub(crate) fn received(at: Nanos) -> Self {
+        Self { happened: at, received: at }
+    }
+}
+
 /// Who is at the other end. What is not known is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Session {
@@ -38,6 +54,8 @@ pub(crate) enum Signal<'f, 'a> {
     Answer(Query, &'f Frame<'a>),
     /// The connection is gone.
     Down,
+    /// Nothing was said for a while.
+    Tick,
 }
 
 /// Actions with one answer.

@@ -136,6 +136,7 @@ impl Book {
             Signal::Up(session) => self.logged_in(session),
             Signal::Answer(query, frame) => self.answered(*query, frame),
             Signal::Down => self.system.up = false,
+            Signal::Tick => {}
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Hear;
 use super::action::{Actions, number};
 use super::report::Report;
-use crate::ami::signal::{List, Nanos, Query, Session, Signal};
+use crate::ami::signal::{At, List, Query, Session, Signal};
 use crate::ami::wire::{EventKind, Frame};
 
 /// After a reload: time for the other modules to be reloaded too.
@@ -87,7 +87,7 @@ impl Dialog {
     }
 
     /// Takes a message.
-    pub(super) fn frame(&mut self, frame: &Frame<'_>, at: Nanos, now: Instant, hear: &mut impl Hear) {
+    pub(super) fn frame(&mut self, frame: &Frame<'_>, at: At, now: Instant, hear: &mut impl Hear) {
         if frame.event().is_none() {
             self.response(frame, at, now, hear);
         } else if !self.row(frame, at, now, hear) {
@@ -100,7 +100,7 @@ impl Dialog {
     }
 
     /// Begins what is to be asked next, if nothing is under way.
-    pub(super) fn send(&mut self, at: Nanos, now: Instant, out: &mut Vec<u8>, hear: &mut impl Hear) {
+    pub(super) fn send(&mut self, at: At, now: Instant, out: &mut Vec<u8>, hear: &mut impl Hear) {
         if self.open.is_some() {
             return;
         }
@@ -138,7 +138,7 @@ impl Dialog {
     }
 
     /// Gives up an answer that does not come.
-    pub(super) fn expire(&mut self, at: Nanos, now: Instant, hear: &mut impl Hear) {
+    pub(super) fn expire(&mut self, at: At, now: Instant, hear: &mut impl Hear) {
         if self.open.as_ref().is_some_and(|open| open.until <= now)
             && let Some(open) = self.open.take()
         {
@@ -150,11 +150,12 @@ impl Dialog {
     }
 
     /// True when the lists that were asked for have been read.
+    #[cfg(test)]
     pub(super) fn idle(&self) -> bool {
         self.up && self.open.is_none() && self.todo.is_empty()
     }
 
-    fn response(&mut self, frame: &Frame<'_>, at: Nanos, now: Instant, hear: &mut impl Hear) {
+    fn response(&mut self, frame: &Frame<'_>, at: At, now: Instant, hear: &mut impl Hear) {
         let answered = frame.get("ActionID").and_then(number);
         let Some(open) = self.open.take_if(|open| Some(open.number) == answered) else { return };
         if !frame.get("Response").is_some_and(|response| response.eq_ignore_ascii_case(b"Success")) {
@@ -176,7 +177,7 @@ impl Dialog {
         }
     }
 
-    fn refused(&mut self, ask: Ask, frame: &Frame<'_>, at: Nanos, now: Instant, hear: &mut impl Hear) {
+    fn refused(&mut self, ask: Ask, frame: &Frame<'_>, at: At, now: Instant, hear: &mut impl Hear) {
         let message = frame.get("Message").unwrap_or_default();
         // "No active conferences.", "No Contacts found": how some lists say that they are empty.
         if let (Ask::List(list), true) = (ask, message.starts_with(b"No ")) {
@@ -192,7 +193,7 @@ impl Dialog {
         self.failed(ask, at, now, hear);
     }
 
-    fn failed(&mut self, ask: Ask, at: Nanos, now: Instant, hear: &mut impl Hear) {
+    fn failed(&mut self, ask: Ask, at: At, now: Instant, hear: &mut impl Hear) {
         match ask {
             Ask::Query(Query::CoreSettings) => self.up(at, now, hear),
             Ask::Query(_) | Ask::Events => {}
@@ -200,7 +201,7 @@ impl Dialog {
         }
     }
 
-    fn up(&mut self, at: Nanos, now: Instant, hear: &mut impl Hear) {
+    fn up(&mut self, at: At, now: Instant, hear: &mut impl Hear) {
         if std::mem::replace(&mut self.up, true) {
             return;
         }
@@ -211,7 +212,7 @@ impl Dialog {
     }
 
     /// Takes a message that belongs to a list.
-    fn row(&mut self, frame: &Frame<'_>, at: Nanos, now: Instant, hear: &mut impl Hear) -> bool {
+    fn row(&mut self, frame: &Frame<'_>, at: At, now: Instant, hear: &mut impl Hear) -> bool {
         if self.open.is_none() && !self.late {
             return false;
         }

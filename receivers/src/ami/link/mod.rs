@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::config::Config;
-use super::signal::{List, Nanos, Signal};
+use super::signal::{At, List, Signal};
 use super::wire::FrameReader;
 use action::Actions;
 use backoff::Backoff;
@@ -31,7 +31,7 @@ use session::{Connected, lock};
 /// What stands behind a link. Both are called on the link's task, in the order of Asterisk's stream.
 pub(super) trait Hear: Send + 'static {
     /// One step of the session.
-    fn hear(&mut self, signal: &Signal<'_, '_>, now: Nanos);
+    fn hear(&mut self, signal: &Signal<'_, '_>, at: At);
 
     /// No further event is there yet: what waits to be sent on can go.
     fn flush(&mut self);
@@ -104,7 +104,7 @@ impl<H: Hear> Link<H> {
         let began = Instant::now();
         let result = connected.run(&self.stop).await;
         let mut hear = lock(&self.hear);
-        hear.hear(&Signal::Down, self.clock.unix_nanos());
+        hear.hear(&Signal::Down, At::received(self.clock.unix_nanos()));
         hear.flush();
         drop(hear);
         (began.elapsed(), result)

@@ -15,7 +15,7 @@ use super::dialog::Dialog;
 use super::failure::Failure;
 use super::report::Report;
 use crate::ami::config::Keepalive;
-use crate::ami::signal::Nanos;
+use crate::ami::signal::{At, Nanos};
 use crate::ami::wire::{Excess, Frame, FrameReader, Item};
 
 /// For the answer to the last action: a courtesy.
@@ -96,7 +96,7 @@ impl<H: Hear> Connected<H> {
             match item {
                 Item::Frame(frame) => {
                     any = true;
-                    self.dialog.frame(&frame, time_of(&frame, received), now, &mut *hear);
+                    self.dialog.frame(&frame, times_of(&frame, received), now, &mut *hear);
                 }
                 Item::Dropped(excess) => {
                     self.report.dropped(excess);
@@ -111,7 +111,7 @@ impl<H: Hear> Connected<H> {
 
     /// Gives up what is not answered, and sends what is to be asked next.
     async fn speak(&mut self) -> Result<(), Failure> {
-        let (at, now) = (self.clock.unix_nanos(), Instant::now());
+        let (at, now) = (At::received(self.clock.unix_nanos()), Instant::now());
         let mut out = Vec::new();
         {
             let mut hear = lock(&self.hear);
@@ -159,6 +159,7 @@ pub(super) fn lock<H>(hear: &Mutex<H>) -> MutexGuard<'_, H> {
     hear.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn time_of(frame: &Frame<'_>, received: Nanos) -> Nanos {
-    frame.timestamp().filter(|at| at.abs_diff(received) < BELIEVABLE).unwrap_or(received)
+fn times_of(frame: &Frame<'_>, received: Nanos) -> At {
+    let happened = frame.timestamp().filter(|at| at.abs_diff(received) < BELIEVABLE).unwrap_or(received);
+    At { happened, received }
 }

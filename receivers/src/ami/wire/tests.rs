@@ -3,8 +3,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+type Headers = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// What a reader makes of a stream that comes in these pieces: messages as their headers, drops as their reason.
-fn read(limits: FrameLimits, pieces: &[&[u8]]) -> (Vec<Vec<(Vec<u8>, Vec<u8>)>>, Vec<Excess>) {
+fn read(limits: FrameLimits, pieces: &[&[u8]]) -> (Vec<Headers>, Vec<Excess>) {
     let mut reader = FrameReader::new(limits);
     let (mut frames, mut dropped) = (Vec::new(), Vec::new());
     for piece in pieces {
@@ -21,7 +23,7 @@ fn read(limits: FrameLimits, pieces: &[&[u8]]) -> (Vec<Vec<(Vec<u8>, Vec<u8>)>>,
     (frames, dropped)
 }
 
-fn headers(fields: &[(&str, &str)]) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn headers(fields: &[(&str, &str)]) -> Headers {
     fields.iter().map(|(key, value)| (key.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
 }
 
@@ -29,7 +31,7 @@ fn headers(fields: &[(&str, &str)]) -> Vec<(Vec<u8>, Vec<u8>)> {
 fn every_transcript_with_its_own_reads_and_byte_by_byte() {
     let mut messages = 0;
     for transcript in [Transcript::all("asterisk22"), Transcript::all("asterisk16")].concat() {
-        let expected: Vec<Vec<(Vec<u8>, Vec<u8>)>> = transcript
+        let expected: Vec<Headers> = transcript
             .messages()
             .iter()
             .map(|message| {

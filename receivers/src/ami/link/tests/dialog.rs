@@ -31,16 +31,16 @@ impl Talk {
 
     /// The action that is sent now, with its ActionID; empty where there is none.
     fn asks(&mut self) -> (String, String) {
-        self.dialog.expire(1, self.now, &mut self.recorder);
+        self.dialog.expire(At::received(1), self.now, &mut self.recorder);
         let mut out = Vec::new();
-        self.dialog.send(1, self.now, &mut out, &mut self.recorder);
+        self.dialog.send(At::received(1), self.now, &mut out, &mut self.recorder);
         let message = Message { bytes: out, at: 0 };
         (message.get("Action"), message.get("ActionID"))
     }
 
     fn hears(&mut self, bytes: &str) {
         let message = Message { bytes: bytes.replace('\n', "\r\n").into_bytes(), at: 1 };
-        with_frame(&message, |frame| self.dialog.frame(frame, 1, self.now, &mut self.recorder));
+        with_frame(&message, |frame| self.dialog.frame(frame, At::received(1), self.now, &mut self.recorder));
     }
 
     /// Asks what is to be asked, and answers it.

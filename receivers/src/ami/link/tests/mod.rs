@@ -52,12 +52,13 @@ fn line(signal: &Signal<'_, '_>) -> String {
         }
         Signal::Answer(query, _) => format!("answer {query:?}"),
         Signal::Down => "down".to_owned(),
+        Signal::Tick => "tick".to_owned(),
     }
 }
 
 impl Hear for Recorder {
-    fn hear(&mut self, signal: &Signal<'_, '_>, now: Nanos) {
-        assert!(now > 0);
+    fn hear(&mut self, signal: &Signal<'_, '_>, at: At) {
+        assert!(at.happened > 0);
         self.lines.lock().unwrap().push(line(signal));
         self.changes.send_modify(|n| *n += 1);
     }

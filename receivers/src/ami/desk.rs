@@ -1,0 +1,208 @@
+//! What ties a session to the book, to traces and logs, and to the ways out.
+
+use std::collections::BTreeMap;
+use std::mem;
+
+use otelcol_asterisk::redaction::Redactor;
+use otelcol_pdata::model::resource::Resource;
+use otelcol_pdata::model::string;
+use otelcol_pipeline::Context;
+use otelcol_pipeline::telemetry::Counter;
+
+use super::book::Book;
+use super::config::Config;
+use super::link::Hear;
+use super::logs::Logs;
+use super::mask::{Mask, class};
+use super::outbox::Outbox;
+use super::signal::{At, List, Nanos, Session, Signal};
+use super::wire::EventKind;
+
+/// Records that are sent on together at most.
+const BATCH: usize = 1000;
+
+/// `service.name`.
+const SERVICE: &str = "asterisk";
+
+/// The ways out that are connected.
+#[derive(Debug, Default)]
+pub(super) struct Outboxes {
+    pub(super) logs: Option<Outbox>,
+}
+
+/// Everything behind a link.
+#[derive(Debug)]
+pub(super) struct Desk {
+    context: Context,
+    system_name: String,
+    host: String,
+    resource_attributes: BTreeMap<String, String>,
+    resource: Resource,
+    book: Book,
+    logs: Option<(Logs, Outbox)>,
+    counts: EventCounts,
+    /// How far Asterisk's clock is ahead of this host's, or behind.
+    ahead: i128,
+}
+
+impl Desk {
+    pub(super) fn new(context: &Context, config: &Config, host: &str, outboxes: Outboxes) -> Self {
+        let redactor = Redactor::new(&config.redaction);
+        let logs = |outbox| (Logs::new(&config.logs, redactor.clone(), context.build.version), outbox);
+        let mut desk = Self {
+            system_name: config.system_name.clone(),
+            host: host.to_owned(),
+            resource_attributes: config.resource_attributes.clone(),
+            resource: Resource::default(),
+            book: Book::new(config.book()),
+            logs: outboxes.logs.map(logs),
+            counts: EventCounts::new(context),
+            ahead: 0,
+            context: context.clone(),
+        };
+        desk.introduce(&Session::default());
+        desk
+    }
+
+    /// The classes that whatever is connected needs.
+    pub(super) fn mask(&self, metrics: bool) -> String {
+        let mut mask = Mask::default();
+        // Reloads and boots concern the lists, whatever else is wanted.
+        mask.add("system");
+        if metrics {
+            for class in ["call", "agent"] {
+                mask.add(class);
+            }
+        }
+        if let Some((logs, _)) = &self.logs {
+            for kind in EventKind::ALL.iter().filter(|kind| **kind != EventKind::Other && logs.wants(**kind))
+            {
+                mask.add(class(*kind));
+            }
+        }
+        mask.value()
+    }
+
+    /// The lists that whatever is connected needs.
+    pub(super) fn lists(metrics: bool) -> Vec<List> {
+        if metrics { List::ALL.to_vec() } else { vec![List::Channels] }
+    }
+
+    /// Lets time pass: traces that waited for late events, calls that are too old.
+    pub(super) fn tick(&mut self) {
+        let received = self.context.clock.unix_nanos();
+        let happened = Nanos::try_from(i128::from(received) + self.ahead).unwrap_or(received);
+        self.book.tick(happened);
+        self.observe(&Signal::Tick, At { happened, received });
+        self.flush();
+    }
+
+    /// The end: what is open is sent as it is. Nothing is taken after it.
+    pub(super) fn finish(&mut self) {
+        self.flush();
+        self.logs = None;
+    }
+
+    /// Resource and ids of what comes from this Asterisk.
+    fn introduce(&mut self, session: &Session) {
+        let own = [self.system_name.as_str(), session.system_name.as_str()];
+        let named = own.into_iter().find(|name| !name.is_empty());
+        let system = named.unwrap_or(&self.host);
+        if let Some((logs, _)) = &mut self.logs {
+            logs.set_system(system);
+        }
+        let mut attributes = BTreeMap::from([("host.name", self.host.as_str()), ("service.name", SERVICE)]);
+        attributes.extend(named.map(|name| ("asterisk.systemname", name)));
+        if !session.asterisk_version.is_empty() {
+            attributes.insert("asterisk.version", &session.asterisk_version);
+        }
+        attributes.extend(self.resource_attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let attributes = attributes.into_iter().map(|(key, value)| string(key, value)).collect();
+        self.resource = Resource { attributes, ..Resource::default() };
+    }
+
+    /// For those who look at what the book made of a signal.
+    fn observe(&mut self, signal: &Signal<'_, '_>, at: At) {
+        if let Some((logs, _)) = &mut self.logs {
+            logs.observe(signal, &self.book, at.received);
+            if logs.waiting() >= BATCH {
+                self.send_logs();
+            }
+        }
+    }
+
+    fn send_logs(&mut self) {
+        let Some((logs, outbox)) = &mut self.logs else { return };
+        match logs.take(&self.resource) {
+            Ok(Some(batch)) => outbox.put(batch),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(receiver = %self.context.id, %error, "log records of asterisk can not be sent");
+            }
+        }
+    }
+}
+
+impl Hear for Desk {
+    fn hear(&mut self, signal: &Signal<'_, '_>, at: At) {
+        match signal {
+            Signal::Up(session) => self.introduce(session),
+            Signal::Event(frame) => {
+                self.counts.add(frame.kind());
+                self.ahead = i128::from(at.happened) - i128::from(at.received);
+            }
+            _ => {}
+        }
+        self.book.apply(signal, at.happened);
+        self.observe(signal, at);
+    }
+
+    fn flush(&mut self) {
+        self.counts.flush();
+        self.send_logs();
+    }
+}
+
+/// Counts events by name; the counters are touched once for all events of a read.
+#[derive(Debug)]
+struct EventCounts {
+    context: Context,
+    pending: Vec<u32>,
+    counters: Vec<Option<Counter>>,
+    /// Kinds with something pending.
+    touched: Vec<EventKind>,
+}
+
+impl EventCounts {
+    fn new(context: &Context) -> Self {
+        let kinds = EventKind::ALL.len();
+        Self {
+            context: context.clone(),
+            pending: vec![0; kinds],
+            counters: vec![None; kinds],
+            touched: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, kind: EventKind) {
+        let pending = &mut self.pending[kind as usize];
+        if *pending == 0 {
+            self.touched.push(kind);
+        }
+        *pending += 1;
+    }
+
+    fn flush(&mut self) {
+        let receiver = self.context.id.to_string();
+        for kind in self.touched.drain(..) {
+            let counter = self.counters[kind as usize].get_or_insert_with(|| {
+                self.context.telemetry.counter(
+                    "otelcol_ami_events",
+                    "Events of Asterisk, by name; rare ones together as other.",
+                    &[("receiver", receiver.as_str()), ("event", kind.name())],
+                )
+            });
+            counter.add(u64::from(mem::take(&mut self.pending[kind as usize])));
+        }
+    }
+}

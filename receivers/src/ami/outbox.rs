@@ -1,0 +1,187 @@
+//! Batches on their way out: reading from Asterisk never waits for a pipeline.
+//!
+//! Asterisk keeps what a slow reader does not take, in memory and for every such reader. So batches wait here, up to a limit.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use otelcol_pdata::{Batch, Signal};
+use otelcol_pipeline::telemetry::Counter;
+use otelcol_pipeline::{Context, Output};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// The wait before a batch is offered again, if the pipeline names none.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// The end that batches are put into. When it is dropped, the carrier ends behind the last of them.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    queue: mpsc::UnboundedSender<Batch>,
+    waiting: Arc<AtomicUsize>,
+    limit: usize,
+    loss: Arc<Loss>,
+}
+
+/// The end that hands them on.
+pub(super) struct Carrier {
+    queue: mpsc::UnboundedReceiver<Batch>,
+    waiting: Arc<AtomicUsize>,
+    output: Output,
+    loss: Arc<Loss>,
+    finish_by: FinishBy,
+}
+
+/// When a receiver that is shutting down has to be through. Empty while it is not.
+pub(super) type FinishBy = Arc<OnceLock<Instant>>;
+
+/// Counts what nobody took.
+#[derive(Debug)]
+struct Loss {
+    receiver: String,
+    signal: Signal,
+    queue_full: (Counter, AtomicBool),
+    permanent: (Counter, AtomicBool),
+    shutdown: (Counter, AtomicBool),
+}
+
+/// An outbox for one signal; at most `limit` items wait in it.
+pub(super) fn outbox(
+    context: &Context,
+    signal: Signal,
+    output: Output,
+    limit: usize,
+    finish_by: FinishBy,
+) -> (Outbox, Carrier) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let loss = Arc::new(Loss::new(context, signal));
+    let outbox = Outbox { queue: sender, waiting: Arc::clone(&waiting), limit, loss: Arc::clone(&loss) };
+    (outbox, Carrier { queue: receiver, waiting, output, loss, finish_by })
+}
+
+impl Outbox {
+    /// Puts a batch in, or drops and counts it where there is no room.
+    pub(super) fn put(&self, batch: Batch) {
+        let items = batch.items();
+        if self.waiting.load(Ordering::Relaxed) + items > self.limit {
+            self.loss.add(
+                &self.loss.queue_full,
+                items,
+                "the pipeline is slower than asterisk: limits::queue_items is reached",
+            );
+            return;
+        }
+        self.waiting.fetch_add(items, Ordering::Relaxed);
+        if let Err(error) = self.queue.send(batch) {
+            self.loss.add(&self.loss.shutdown, error.0.items(), "the receiver is shut down");
+        }
+    }
+}
+
+impl Carrier {
+    /// Hands batches on in their order, until the outbox is dropped and empty.
+    pub(super) async fn run(mut self) {
+        while let Some(batch) = self.queue.recv().await {
+            let items = batch.items();
+            self.hand_on(batch).await;
+            self.waiting.fetch_sub(items, Ordering::Relaxed);
+        }
+    }
+
+    async fn hand_on(&self, batch: Batch) {
+        loop {
+            let Err(error) = self.output.consume(batch.clone()).await else { return };
+            if error.is_permanent() {
+                self.loss.add(&self.loss.permanent, batch.items(), &error.to_string());
+                return;
+            }
+            let wait = error.after().unwrap_or(RETRY);
+            if self.finish_by.get().is_some_and(|by| Instant::now() + wait >= *by) {
+                self.loss.add(&self.loss.shutdown, batch.items(), &error.to_string());
+                return;
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+impl Loss {
+    fn new(context: &Context, signal: Signal) -> Self {
+        let receiver = context.id.to_string();
+        let counter = |reason: &str| {
+            let counter = context.telemetry.counter(
+                "otelcol_ami_lost_items",
+                "Spans and log records that were made and not taken by any pipeline, by reason.",
+                &[("receiver", receiver.as_str()), ("signal", signal.as_str()), ("reason", reason)],
+            );
+            (counter, AtomicBool::new(false))
+        };
+        let (queue_full, permanent, shutdown) =
+            (counter("queue_full"), counter("permanent"), counter("shutdown"));
+        Self { queue_full, permanent, shutdown, signal, receiver }
+    }
+
+    fn add(&self, (counter, said): &(Counter, AtomicBool), items: usize, why: &str) {
+        counter.add(items as u64);
+        if !said.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                receiver = %self.receiver,
+                signal = self.signal.as_str(),
+                items,
+                error = why,
+                "data of asterisk was lost; more is counted in otelcol_ami_lost_items"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use otelcol_pipeline::{ConsumeError, Kind};
+    use otelcol_testkit::{Answer, Sink, samples};
+
+    use super::*;
+
+    fn full() -> Answer {
+        Answer::Fail(ConsumeError::refused("full", None))
+    }
+
+    fn lost(context: &Context, reason: &str) -> f64 {
+        let labels = [("receiver", "ami"), ("signal", "logs"), ("reason", reason)];
+        context.telemetry.value("otelcol_ami_lost_items", &labels).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_refused_waits_and_what_does_not_fit_is_counted() {
+        let context = Context::detached(Kind::Receiver, "ami");
+        let sink = Sink::new();
+        let output = Output::to(sink.consumer());
+        sink.answer_next([full(), full(), Answer::Accept, Answer::Fail(ConsumeError::permanent("bad"))]);
+        let (outbox, carrier) = outbox(&context, Signal::Logs, output, 10, FinishBy::default());
+        outbox.put(samples::records(4));
+        outbox.put(samples::records(6));
+        outbox.put(samples::records(1)); // no room
+        drop(outbox);
+        carrier.run().await;
+        assert_eq!((sink.sizes(), sink.attempts()), (vec![4], 4));
+        assert_eq!((lost(&context, "queue_full"), lost(&context, "permanent")), (1.0, 6.0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shutdown_does_not_wait_for_ever() {
+        let context = Context::detached(Kind::Receiver, "ami");
+        let sink = Sink::new();
+        let output = Output::to(sink.consumer());
+        sink.answer_next((0..1000).map(|_| full()));
+        let finish_by = FinishBy::default();
+        let (outbox, carrier) = outbox(&context, Signal::Logs, output, 10, Arc::clone(&finish_by));
+        outbox.put(samples::records(4));
+        finish_by.set(Instant::now() + Duration::from_secs(5)).unwrap();
+        drop(outbox);
+        carrier.run().await;
+        assert_eq!(lost(&context, "shutdown"), 4.0);
+        assert!(Instant::now() <= *finish_by.get().unwrap());
+    }
+}
