@@ -28,7 +28,10 @@ fn request() -> TracesData {
         start_time_unix_nano: 1_700_000_000_000_000_000 + n as u64,
         end_time_unix_nano: 1_700_000_000_500_000_000 + n as u64,
         attributes: (0..ATTRIBUTES)
-            .map(|a| model::string(format!("key.{a}"), format!("value-{a}-{n}")))
+            .map(|a| match a % 4 {
+                3 => model::int(format!("key.{a}"), 200 + n as i64),
+                _ => model::string(format!("key.{a}"), format!("value-{a}-{n}")),
+            })
             .collect(),
         ..Span::default()
     };
@@ -68,7 +71,10 @@ fn measure<I, O>(name: &str, spans: usize, mut input: impl FnMut() -> I, mut wor
 
 fn main() {
     let body = Bytes::from(request().encode_to_vec());
-    println!("{SPANS} spans with {ATTRIBUTES} attributes: {} bytes a span", body.len() / SPANS);
+    println!(
+        "{SPANS} spans with {ATTRIBUTES} attributes, every fourth a number: {} bytes a span",
+        body.len() / SPANS
+    );
     let batch = || Batch::from_wire(Signal::Traces, body.clone()).expect("a valid request");
     let text = json::to_json(&batch()).expect("a valid batch");
 

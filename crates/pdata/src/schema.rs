@@ -15,8 +15,10 @@ pub(crate) struct Message {
     pub(crate) size: usize,
     pub(crate) fields: &'static [Field],
     by_number: [Option<&'static Field>; NUMBERS],
-    /// By the tag, of one byte, of a field that is a single number: the size of the number; 1 for a varint, else 0.
-    number_sizes: [u8; 128],
+    /// By the tag, of one byte, of a field: whether its bytes can be passed over.
+    plain: [Plain; 128],
+    /// The tag, of one byte, of its list `attributes`; 0 if it has none.
+    pub(crate) attributes_tag: u8,
 }
 
 /// What a message has to do with items: spans, data points, log records.
@@ -28,6 +30,19 @@ pub(crate) enum Items {
     One,
     /// It has items below it, and can be cut between them.
     Holds,
+}
+
+/// Fields that nothing is to be checked of but their length.
+#[derive(Clone, Copy, Debug)]
+enum Plain {
+    /// All others.
+    No,
+    /// A varint.
+    Varint,
+    /// A number of so many bytes.
+    Fixed(u8),
+    /// An id of so many bytes.
+    Id(u8),
 }
 
 /// One more than the highest field number that OTLP uses below 1000.
@@ -113,15 +128,15 @@ impl Message {
         self.by_number.get(number as usize).copied().flatten()
     }
 
-    /// What follows the field at the start of `bytes`, if that is a number without anything to check: of a known field,
-    /// with a tag of one byte, and a value of one byte if it is a varint.
+    /// What follows the field at the start of `bytes`, if nothing is to be checked of it: a known field with a tag of one
+    /// byte, which is a number, of one byte if it is a varint, or an id that is not empty.
     #[inline(always)]
-    pub(crate) fn after_plain_number<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    pub(crate) fn after_plain<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let (tag, rest) = bytes.split_first()?;
-        match self.number_sizes.get(usize::from(*tag))? {
-            8 => rest.get(8..),
-            4 => rest.get(4..),
-            1 if *rest.first()? < 0x80 => rest.get(1..),
+        match self.plain.get(usize::from(*tag))? {
+            Plain::Fixed(size) => rest.get(usize::from(*size)..),
+            Plain::Id(size) if rest.first()? == size => rest.get(1 + usize::from(*size)..),
+            Plain::Varint if *rest.first()? < 0x80 => rest.get(1..),
             _ => None,
         }
     }
@@ -136,23 +151,30 @@ impl Message {
 
     const fn new(name: &'static str, items: Items, size: usize, fields: &'static [Field]) -> Message {
         let mut by_number = [None; NUMBERS];
-        let mut number_sizes = [0; 128];
+        let mut plain = [Plain::No; 128];
+        let mut attributes_tag = 0;
         let mut at = 0;
         while at < fields.len() {
             let field = &fields[at];
             by_number[field.number as usize] = Some(field);
-            let size = match field.wire_type {
-                wire::VARINT => 1,
-                wire::FIXED32 => 4,
-                wire::FIXED64 => 8,
-                _ => 0,
-            };
             if field.number < 16 {
-                number_sizes[(field.number << 3) as usize | field.wire_type as usize] = size;
+                plain[(field.number << 3) as usize | field.wire_type as usize] = match field.kind {
+                    Kind::TraceId => Plain::Id(16),
+                    Kind::SpanId => Plain::Id(8),
+                    _ => match field.wire_type {
+                        wire::VARINT => Plain::Varint,
+                        wire::FIXED32 => Plain::Fixed(4),
+                        wire::FIXED64 => Plain::Fixed(8),
+                        _ => Plain::No,
+                    },
+                };
+            }
+            if let b"attributes" = field.json.as_bytes() {
+                attributes_tag = (field.number << 3) as u8 | wire::LEN;
             }
             at += 1;
         }
-        Message { name, items, size, fields, by_number, number_sizes }
+        Message { name, items, size, fields, by_number, plain, attributes_tag }
     }
 }
 

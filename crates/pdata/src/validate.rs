@@ -75,12 +75,6 @@ impl<'a> Validator<'a> {
                 if known.presence == Presence::Repeated {
                     self.decoded += inner.size;
                 }
-                if std::ptr::eq(inner, &schema::KEY_VALUE)
-                    && depth + 2 < MAX_DEPTH
-                    && is_plain_attribute(field.payload)
-                {
-                    return Ok(());
-                }
                 return self.message(field.payload, inner, depth + 1);
             }
             Kind::String => {
@@ -104,9 +98,17 @@ impl<'a> Validator<'a> {
         self.items += usize::from(schema.items == Items::One);
         let has_exclusive = std::ptr::eq(schema, &schema::METRIC);
         let mut exclusive = 0;
+        let attributes_tag = if depth + 2 < MAX_DEPTH { schema.attributes_tag } else { NO_TAG };
         let mut rest = bytes;
-        while !rest.is_empty() {
-            if let Some(after) = schema.after_plain_number(rest) {
+        while let Some(tag) = rest.first() {
+            if let Some(after) = schema.after_plain(rest) {
+                rest = after;
+                continue;
+            }
+            if *tag == attributes_tag
+                && let Some((count, after)) = after_plain_attributes(rest, *tag)
+            {
+                self.decoded += count * schema::KEY_VALUE.size;
                 rest = after;
                 continue;
             }
@@ -142,17 +144,66 @@ impl<'a> Validator<'a> {
     }
 }
 
-/// Recognizes the attributes that are most of all bytes, with a key and a string value below 126 bytes of ASCII: one
-/// comparison of lengths in place of three nested messages. All others take the long way.
+/// The tag of no field.
+const NO_TAG: u8 = 0;
+
+/// How many attributes are looked at together.
+const RUN: usize = 64;
+
+/// Passes over the first attributes in `bytes`, fields with this tag, if they are what most are: below 128 bytes, with a key
+/// and a string or a number. Returns how many there were and what follows them.
 #[inline(always)]
-fn is_plain_attribute(bytes: &[u8]) -> bool {
-    let [0x0a, key_len, rest @ ..] = bytes else { return false };
-    let Some((_, [0x12, value_len, 0x0a, text_len, text @ ..])) =
-        rest.split_at_checked(usize::from(*key_len))
-    else {
-        return false;
+fn after_plain_attributes(bytes: &[u8], tag: u8) -> Option<(usize, &[u8])> {
+    let mut count = 0;
+    let mut rest = bytes;
+    while count < RUN
+        && let Some((attribute, after)) = short_field(rest, tag)
+        && let Some((_, [0x0a, text_len, text @ ..])) = key_and_value(attribute)
+        && usize::from(*text_len) == text.len()
+    {
+        count += 1;
+        rest = after;
+    }
+    if count > 0 {
+        // What is not text in these are tags and lengths below 128, which are ASCII too: all strings are UTF-8 if, and
+        // only if, the whole is.
+        let run = bytes.get(..bytes.len() - rest.len())?;
+        return check_utf8(run).is_ok().then_some((count, rest));
+    }
+    let (attribute, after) = short_field(bytes, tag)?;
+    let (key, value) = key_and_value(attribute)?;
+    (is_number(value) && check_utf8(key).is_ok()).then_some((1, after))
+}
+
+/// The payload of the field at the start of `bytes`, if it has this tag and less than 128 bytes, and what follows it.
+#[inline(always)]
+fn short_field(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        [first, len @ ..0x80, after @ ..] if *first == tag => after.split_at_checked(usize::from(*len)),
+        _ => None,
+    }
+}
+
+/// The key and the bytes of the value, if an attribute below 128 bytes is just these two.
+#[inline(always)]
+fn key_and_value(attribute: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [0x0a, key_len, rest @ ..] = attribute else { return None };
+    let (key, [0x12, value_len, value @ ..]) = rest.split_at_checked(usize::from(*key_len))? else {
+        return None;
     };
-    usize::from(*text_len) == text.len() && usize::from(*value_len) == text.len() + 2 && bytes.is_ascii()
+    (usize::from(*value_len) == value.len()).then_some((key, value))
+}
+
+/// Whether the value is a bool, an integer or a double, and nothing else.
+#[inline(always)]
+fn is_number(value: &[u8]) -> bool {
+    match value {
+        [0x10 | 0x18, first @ .., last] => {
+            first.len() < 9 && first.iter().all(|b| *b >= 0x80) && *last < 0x80
+        }
+        [0x21, double @ ..] => double.len() == 8,
+        _ => false,
+    }
 }
 
 #[inline(always)]

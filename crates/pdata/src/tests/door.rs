@@ -101,18 +101,31 @@ fn every_level_is_checked() {
 }
 
 #[test]
-fn a_long_attribute_or_one_that_is_not_ascii_takes_the_same_checks() {
-    let long = "x".repeat(300);
-    let attribute = |text: &[u8]| span(&field(9, &[field(1, b"key"), field(2, &field(1, text))].concat()));
-    for good in [long.as_bytes(), "é".as_bytes(), b"", b"plain"] {
-        assert_eq!(accept(Signal::Traces, attribute(good)).items(), 1);
-    }
-    for bad in [&[long.as_bytes(), &[0xff]].concat()[..], &[0xc3], &[0xff]] {
-        assert!(refusal(Signal::Traces, attribute(bad)).contains("AnyValue.stringValue"));
-    }
-    // Lengths that do not add up within an attribute of ASCII bytes.
+fn the_lengths_within_an_attribute_add_up() {
     for bad in [&[0x0a, 1, b'k', 0x12, 3, 0x0a, 2, b'v'][..], &[0x0a, 1, b'k', 0x12, 4, 0x0a, 1, b'v']] {
         assert!(refusal(Signal::Traces, span(&field(9, bad))).contains("the field ends"));
+    }
+}
+
+#[test]
+fn numbers_in_attributes_are_read_to_their_end() {
+    let attribute = |value: &[u8]| span(&field(9, &[field(1, b"key"), field(2, value)].concat()));
+    let minus_one = [&[0x18][..], &[0xff; 9], &[1]].concat();
+    let good: [&[u8]; 6] = [
+        &[0x10, 1],
+        &[0x18, 0],
+        &[0x18, 0xac, 2],
+        &minus_one,
+        &[0x18, 1, 0x18, 2],
+        &[0x21, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f],
+    ];
+    for value in good {
+        assert_eq!(accept(Signal::Traces, attribute(value)).traces().unwrap().len(), 1);
+    }
+    let too_long = [&[0x18][..], &[0xff; 9], &[2]].concat();
+    let bad: [&[u8]; 4] = [&[0x10], &[0x18, 0xac], &too_long, &[0x21, 0, 0, 0, 0, 0, 0, 0]];
+    for value in bad {
+        assert!(refusal(Signal::Traces, attribute(value)).contains("AnyValue"), "{value:x?}");
     }
 }
 
@@ -231,4 +244,41 @@ fn all_kinds_of_metrics_count_their_points() {
     let model = LogsData::decode(logs.as_slice()).unwrap();
     assert_eq!(accept(Signal::Logs, logs).items(), 7);
     assert_eq!(Batch::from_logs(model.resource_logs).items(), 7);
+}
+
+#[test]
+fn text_of_every_attribute_is_checked() {
+    let attribute =
+        |key: &[u8], value: &[u8]| field(9, &[field(1, key), field(2, &field(1, value))].concat());
+    let plain = attribute(b"key", b"value");
+    let good: [(&[u8], &[u8]); 5] = [
+        ("schlüssel".as_bytes(), b"v"),
+        (b"k", "大阪☎".as_bytes()),
+        (b"", b""),
+        (b"k", &[b'x'; 127]),
+        (&[b'x'; 200], b"v"),
+    ];
+    for (key, value) in good {
+        let batch = accept(Signal::Traces, span(&[&plain[..], &attribute(key, value), &plain].concat()));
+        let found = &batch.traces().unwrap()[0].scope_spans[0].spans[0].attributes;
+        let expected =
+            crate::model::string(std::str::from_utf8(key).unwrap(), std::str::from_utf8(value).unwrap());
+        assert_eq!((found.len(), &found[1]), (3, &expected));
+    }
+    // The last one is a character cut in two by the end of its key.
+    let bad: [(&[u8], &[u8], &str); 4] = [
+        (b"k\xff", b"v", "KeyValue.key"),
+        (b"k", b"\xc3", "AnyValue.stringValue"),
+        (b"k", &[0x80; 130], "AnyValue.stringValue"),
+        (b"\xc2", b"\xa0", "KeyValue.key"),
+    ];
+    for (key, value, place) in bad {
+        for at in 0..4 {
+            let mut attributes = [plain.as_slice(); 4];
+            let wrong = attribute(key, value);
+            attributes[at] = &wrong;
+            let message = refusal(Signal::Traces, span(&attributes.concat()));
+            assert!(message.contains(place) && message.contains("UTF-8"), "{message}");
+        }
+    }
 }
