@@ -6,6 +6,7 @@
 mod accept;
 mod admission;
 mod auth;
+mod chunks;
 mod compress;
 pub mod config;
 mod dial;

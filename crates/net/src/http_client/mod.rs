@@ -2,16 +2,11 @@
 
 mod connector;
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
-use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -20,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::ClientError;
 use crate::auth::{ClientAuth, Credentials};
+use crate::chunks::Chunks;
 use crate::compress::{Compression, compress};
 use crate::config::HttpClientConfig;
 use connector::Connector;
@@ -198,7 +194,7 @@ impl HttpClient {
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err(invalid("expected http:// or https://"));
         }
-        let mut request = Request::new(Chunks::new(body));
+        let mut request = Request::new(Chunks::new(body, ()));
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
@@ -235,41 +231,6 @@ async fn collect(mut body: hyper::body::Incoming, max: usize) -> Result<(Bytes, 
         }
     }
     Ok((whole.freeze(), false))
-}
-
-/// A request's body: chunks that are written where they are.
-struct Chunks {
-    chunks: VecDeque<Bytes>,
-    remaining: u64,
-}
-
-impl Chunks {
-    fn new(chunks: Vec<Bytes>) -> Self {
-        let remaining = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        Chunks { chunks: chunks.into(), remaining }
-    }
-}
-
-impl Body for Chunks {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.chunks.pop_front();
-        self.remaining -= next.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        Poll::Ready(next.map(|chunk| Ok(Frame::data(chunk))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.chunks.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.remaining)
-    }
 }
 
 #[cfg(test)]

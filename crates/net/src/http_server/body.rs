@@ -1,20 +1,15 @@
-//! Bodies: reading a request's within its limits, and writing a response's.
+//! Reading a request's body within its limits.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::Server;
-use super::pace::Turn;
 use crate::admission::{NotDecompressed, Permit, Reservation, decompress_admitted};
 use crate::compress::{Compression, DecompressError};
 use crate::event::Event;
@@ -142,42 +137,5 @@ impl Server {
         let mut whole = BytesMut::with_capacity(total);
         chunks.iter().for_each(|chunk| whole.extend_from_slice(chunk));
         Ok(whole.freeze())
-    }
-}
-
-/// A response's body. It ends the request's turn when hyper is done with it.
-pub(super) struct Chunks {
-    chunks: VecDeque<Bytes>,
-    remaining: u64,
-    _turn: Turn,
-}
-
-impl Chunks {
-    pub(super) fn new(chunks: Vec<Bytes>, turn: Turn) -> Self {
-        let chunks: VecDeque<Bytes> = chunks.into_iter().filter(|chunk| !chunk.is_empty()).collect();
-        let remaining = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        Chunks { chunks, remaining, _turn: turn }
-    }
-}
-
-impl Body for Chunks {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.chunks.pop_front();
-        self.remaining -= next.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        Poll::Ready(next.map(|chunk| Ok(Frame::data(chunk))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.chunks.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.remaining)
     }
 }

@@ -12,11 +12,12 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use otelcol_pdata::Client;
 
-use super::body::{Chunks, Refusal};
+use super::body::Refusal;
 use super::pace::Turn;
 use super::{HttpRequest, HttpResponse, Server};
 use crate::admission::Permit;
 use crate::auth::{client_of, secret_header};
+use crate::chunks::Chunks;
 use crate::event::Event;
 use crate::io::Peer;
 use crate::panic_text;
@@ -27,7 +28,7 @@ pub(super) async fn answer(
     peer: Peer,
     request: Request<Incoming>,
     turn: Turn,
-) -> Result<Response<Chunks>, Infallible> {
+) -> Result<Response<Chunks<Turn>>, Infallible> {
     let (head, body) = request.into_parts();
     let mut request = HttpRequest {
         method: head.method,
