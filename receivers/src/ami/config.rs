@@ -8,8 +8,11 @@ use otelcol_net::config::ClientTls;
 use otelcol_pipeline::{ComponentConfig, ConfigIssue};
 use serde::Deserialize;
 
-use super::book::{BookConfig, Buckets, DialerConfig, StateLimits};
-use super::logs::LogsConfig;
+use super::book::BookConfig;
+pub use super::book::{Buckets, DialerConfig, SessionConfig, StateLimits};
+pub use super::logs::LogsConfig;
+use super::metrics;
+pub use super::metrics::config::{CountBy, MetricSetting};
 use super::wire::FrameLimits;
 
 /// The classes that `Events:` and `read =` know (main/manager.c).
@@ -72,6 +75,10 @@ pub struct Config {
     pub resource_attributes: BTreeMap<String, String>,
     /// What becomes of phone numbers and names in spans and log records.
     pub redaction: redaction::Settings,
+    /// Metrics by name: whether each is sent.
+    pub metrics: BTreeMap<String, MetricSetting>,
+    /// What `asterisk.calls.total` and `asterisk.calls.active` count.
+    pub count_by: CountBy,
     /// Which events become log records.
     pub logs: LogsConfig,
     /// How agents' sessions with a dialer are recognised.
@@ -101,6 +108,8 @@ impl Default for Config {
             system_name: String::new(),
             resource_attributes: BTreeMap::new(),
             redaction: redaction::Settings::default(),
+            metrics: BTreeMap::new(),
+            count_by: CountBy::default(),
             logs: LogsConfig::default(),
             dialer: DialerConfig::default(),
             buckets: Buckets::default(),
@@ -276,6 +285,61 @@ impl ComponentConfig for Config {
         }
         for found in self.redaction.issues() {
             issues.push(ConfigIssue::new(format!("redaction::{}", found.path), found.message));
+        }
+        for name in metrics::unknown_names(&self.metrics) {
+            let message = format!("no metric of this receiver is called {name:?}; the README lists them");
+            issues.push(ConfigIssue::new(format!("metrics::{name}"), message));
+        }
+        issues.extend(self.book_issues());
+        issues
+    }
+}
+
+impl Config {
+    fn book_issues(&self) -> Vec<ConfigIssue> {
+        let mut issues = Vec::new();
+        for (number, session) in self.dialer.agent_sessions.iter().enumerate() {
+            let key = format!("dialer::agent_sessions::{number}");
+            let patterns = [
+                ("context", &session.context),
+                ("extension", &session.extension),
+                ("conference", &session.conference),
+            ];
+            if patterns.iter().all(|(_, pattern)| pattern.is_empty()) {
+                let message =
+                    "expected a regular expression for context, extension or conference, found none";
+                issues.push(ConfigIssue::new(key.as_str(), message));
+            }
+            for (name, pattern) in patterns {
+                if let Err(error) = regex::Regex::new(pattern) {
+                    let message = format!("{pattern:?} is no regular expression: {error}");
+                    issues.push(ConfigIssue::new(format!("{key}::{name}"), message));
+                }
+            }
+        }
+        for (key, bounds) in [
+            ("call_duration_ms", &self.buckets.call_duration_ms),
+            ("call_setup_ms", &self.buckets.call_setup_ms),
+            ("queue_time_ms", &self.buckets.queue_time_ms),
+            ("rtcp_ms", &self.buckets.rtcp_ms),
+            ("rtcp_loss_percent", &self.buckets.rtcp_loss_percent),
+            ("rtcp_mos", &self.buckets.rtcp_mos),
+        ] {
+            let ascending = bounds.windows(2).all(|pair| pair[0] < pair[1]);
+            if !ascending || bounds.iter().any(|bound| !bound.is_finite()) {
+                let message = format!("expected ascending finite numbers, found {bounds:?}");
+                issues.push(ConfigIssue::new(format!("buckets::{key}"), message));
+            }
+        }
+        for (key, limit) in [
+            ("channels", self.state.channels),
+            ("queues", self.state.queues),
+            ("peers", self.state.peers),
+            ("names", self.state.names),
+        ] {
+            if limit == 0 {
+                issues.push(ConfigIssue::new(format!("state::{key}"), "expected at least 1, found 0"));
+            }
         }
         issues
     }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::mem;
 
 use otelcol_asterisk::redaction::Redactor;
+use otelcol_pdata::Batch;
+use otelcol_pdata::model::common::InstrumentationScope;
+use otelcol_pdata::model::metrics::{ResourceMetrics, ScopeMetrics};
 use otelcol_pdata::model::resource::Resource;
 use otelcol_pdata::model::string;
 use otelcol_pipeline::Context;
@@ -14,6 +17,7 @@ use super::config::Config;
 use super::link::Hear;
 use super::logs::Logs;
 use super::mask::{Mask, class};
+use super::metrics::Metrics;
 use super::outbox::Outbox;
 use super::signal::{At, List, Nanos, Session, Signal};
 use super::wire::EventKind;
@@ -21,12 +25,17 @@ use super::wire::EventKind;
 /// Records that are sent on together at most.
 const BATCH: usize = 1000;
 
+/// The instrumentation scope of metrics.
+const SCOPE: &str = "github.com/otelcol-asterisk/otelcol-asterisk/receiver/ami";
+
 /// `service.name`.
 const SERVICE: &str = "asterisk";
 
 /// The ways out that are connected.
 #[derive(Debug, Default)]
 pub(super) struct Outboxes {
+    /// Metrics are collected when they are due; there is nothing to wait.
+    pub(super) metrics: bool,
     pub(super) logs: Option<Outbox>,
 }
 
@@ -38,7 +47,9 @@ pub(super) struct Desk {
     host: String,
     resource_attributes: BTreeMap<String, String>,
     resource: Resource,
+    system: String,
     book: Book,
+    metrics: Option<Metrics>,
     logs: Option<(Logs, Outbox)>,
     counts: EventCounts,
     /// How far Asterisk's clock is ahead of this host's, or behind.
@@ -49,7 +60,13 @@ impl Desk {
     pub(super) fn new(context: &Context, config: &Config, host: &str, outboxes: Outboxes) -> Self {
         let redactor = Redactor::new(&config.redaction);
         let logs = |outbox| (Logs::new(&config.logs, redactor.clone(), context.build.version), outbox);
+        let metrics = || {
+            let dialer = !config.dialer.agent_sessions.is_empty();
+            Metrics::new(&config.metrics, config.count_by, dialer, context.clock.unix_nanos())
+        };
         let mut desk = Self {
+            system: String::new(),
+            metrics: outboxes.metrics.then(metrics),
             system_name: config.system_name.clone(),
             host: host.to_owned(),
             resource_attributes: config.resource_attributes.clone(),
@@ -65,14 +82,12 @@ impl Desk {
     }
 
     /// The classes that whatever is connected needs.
-    pub(super) fn mask(&self, metrics: bool) -> String {
+    pub(super) fn mask(&self) -> String {
         let mut mask = Mask::default();
         // Reloads and boots concern the lists, whatever else is wanted.
         mask.add("system");
-        if metrics {
-            for class in ["call", "agent"] {
-                mask.add(class);
-            }
+        for class in self.metrics.iter().flat_map(Metrics::classes) {
+            mask.add(class);
         }
         if let Some((logs, _)) = &self.logs {
             for kind in EventKind::ALL.iter().filter(|kind| **kind != EventKind::Other && logs.wants(**kind))
@@ -84,17 +99,39 @@ impl Desk {
     }
 
     /// The lists that whatever is connected needs.
-    pub(super) fn lists(metrics: bool) -> Vec<List> {
-        if metrics { List::ALL.to_vec() } else { vec![List::Channels] }
+    pub(super) fn lists(&self) -> Vec<List> {
+        if self.metrics.is_some() { List::ALL.to_vec() } else { vec![List::Channels] }
+    }
+
+    /// All metrics as of now.
+    pub(super) fn collect(&self) -> Option<Batch> {
+        let metrics = self.metrics.as_ref()?.collect(&self.book, &self.system, self.now().happened);
+        let scope = InstrumentationScope {
+            name: SCOPE.to_owned(),
+            version: self.context.build.version.to_owned(),
+            ..InstrumentationScope::default()
+        };
+        let scope_metrics = vec![ScopeMetrics { scope: Some(scope), metrics, ..ScopeMetrics::default() }];
+        let resource = Some(self.resource.clone());
+        Some(Batch::from_metrics(vec![ResourceMetrics {
+            resource,
+            scope_metrics,
+            ..ResourceMetrics::default()
+        }]))
     }
 
     /// Lets time pass: traces that waited for late events, calls that are too old.
     pub(super) fn tick(&mut self) {
+        let now = self.now();
+        self.book.tick(now.happened);
+        self.observe(&Signal::Tick, now);
+        self.flush();
+    }
+
+    fn now(&self) -> At {
         let received = self.context.clock.unix_nanos();
         let happened = Nanos::try_from(i128::from(received) + self.ahead).unwrap_or(received);
-        self.book.tick(happened);
-        self.observe(&Signal::Tick, At { happened, received });
-        self.flush();
+        At { happened, received }
     }
 
     /// The end: what is open is sent as it is. Nothing is taken after it.
@@ -107,9 +144,9 @@ impl Desk {
     fn introduce(&mut self, session: &Session) {
         let own = [self.system_name.as_str(), session.system_name.as_str()];
         let named = own.into_iter().find(|name| !name.is_empty());
-        let system = named.unwrap_or(&self.host);
+        named.unwrap_or(&self.host).clone_into(&mut self.system);
         if let Some((logs, _)) = &mut self.logs {
-            logs.set_system(system);
+            logs.set_system(&self.system);
         }
         let mut attributes = BTreeMap::from([("host.name", self.host.as_str()), ("service.name", SERVICE)]);
         attributes.extend(named.map(|name| ("asterisk.systemname", name)));

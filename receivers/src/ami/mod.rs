@@ -5,6 +5,7 @@
 //! is true and asks traces and logs what to make of it. Whatever is made goes into an outbox; reading never waits.
 
 mod book;
+mod collector;
 pub mod config;
 mod desk;
 mod link;
@@ -20,21 +21,18 @@ mod tests;
 mod traces;
 pub mod wire;
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use otelcol_pdata::Signal as BatchSignal;
 use otelcol_pipeline::{Component, ComponentError, Context, Host, Outputs, ReceiverFactory};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
+use collector::{Collector, lock, pass_time};
 use config::Config;
 use desk::{Desk, Outboxes};
 use link::Link;
 use outbox::{FinishBy, outbox};
-
-/// How often time passes for what waits.
-const TICK: Duration = Duration::from_millis(500);
 
 /// The factory of `ami`.
 pub fn factory() -> ReceiverFactory {
@@ -51,6 +49,7 @@ pub struct Ami {
     config: Config,
     outputs: Outputs,
     finish_by: FinishBy,
+    collector: OnceLock<Collector>,
 }
 
 impl Ami {
@@ -59,10 +58,10 @@ impl Ami {
     pub fn new(context: Context, config: Config, outputs: &Outputs) -> Self {
         let transport = if config.tls.is_some() { "tls" } else { "tcp" };
         let outputs = outputs.counted(&context, transport);
-        Self { context, config, outputs, finish_by: FinishBy::default() }
+        Self { context, config, outputs, finish_by: FinishBy::default(), collector: OnceLock::new() }
     }
 
-    /// Where log records go, if anybody wants them; the carrier runs.
+    /// Where items of a signal go, if anybody wants them; the carrier runs.
     async fn outbox(&self, signal: BatchSignal) -> Option<outbox::Outbox> {
         let output = self.outputs.get(signal);
         if !output.is_connected().await {
@@ -81,32 +80,31 @@ impl Component for Ami {
     async fn start(&self, _: &Host) -> Result<(), ComponentError> {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let metrics = self.outputs.get(BatchSignal::Metrics).is_connected().await;
-        let outboxes = Outboxes { logs: self.outbox(BatchSignal::Logs).await };
+        let outboxes = Outboxes { metrics, logs: self.outbox(BatchSignal::Logs).await };
         let desk = Desk::new(&self.context, &self.config, &host, outboxes);
         let mask = match self.config.events.join(",") {
             own if !own.is_empty() => own,
-            _ => desk.mask(metrics),
+            _ => desk.mask(),
         };
+        let lists = desk.lists();
         let desk = Arc::new(Mutex::new(desk));
-        let link = Link::new(&self.context, &self.config, mask, Desk::lists(metrics), Arc::clone(&desk))
+        let link = Link::new(&self.context, &self.config, mask, lists, Arc::clone(&desk))
             .map_err(ComponentError::from_display)?;
 
         let tasks = &self.context.tasks;
         let stop = tasks.stop_token().clone();
-        let ticking = Arc::clone(&desk);
-        tasks.spawn("ami clock", async move {
-            let mut ticks = interval(TICK);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    _ = ticks.tick() => ticking.lock().unwrap_or_else(PoisonError::into_inner).tick(),
-                }
-            }
-        });
+        tasks.spawn("ami clock", pass_time(Arc::clone(&desk), stop.clone()));
+        if metrics {
+            let output = self.outputs.get(BatchSignal::Metrics).clone();
+            let collector =
+                Collector { receiver: self.context.id.to_string(), output, desk: Arc::clone(&desk) };
+            tasks.spawn("ami metrics", collector.clone().run(self.config.collection_interval.get(), stop));
+            // Only a second start could find it set.
+            let _ = self.collector.set(collector);
+        }
         tasks.spawn("ami link", async move {
             link.run().await;
-            desk.lock().unwrap_or_else(PoisonError::into_inner).finish();
+            lock(&desk).finish();
         });
         tracing::info!(receiver = %self.context.id, endpoint = self.config.endpoint, "ami receiver started");
         Ok(())
@@ -115,10 +113,14 @@ impl Component for Ami {
     async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
         // Only a second shutdown could find it set.
         let _ = self.finish_by.set(deadline);
-        if self.context.tasks.stop(deadline).await {
+        let stopped = self.context.tasks.stop(deadline).await;
+        if let Some(collector) = self.collector.get() {
+            collector.finish(deadline).await?;
+        }
+        if stopped {
             Ok(())
         } else {
-            Err(ComponentError::new("the connection to asterisk was still in use at the deadline"))
+            Err(ComponentError::new("tasks of the ami receiver still ran at the deadline"))
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use otelcol_confmap::Opaque;
+use otelcol_confmap::{GoDuration, Opaque};
 use otelcol_pdata::Batch;
 use otelcol_pdata::model::as_string;
 use otelcol_pdata::model::common::KeyValue;
+use otelcol_pdata::model::metrics::metric::Data;
+use otelcol_pdata::model::metrics::number_data_point::Value::{AsDouble, AsInt};
 use otelcol_pipeline::Kind;
 use otelcol_testkit::ami::{FakeAsterisk, Manners, SECRET, Transcript, USERNAME, World};
 use otelcol_testkit::{PATIENCE, Sink};
@@ -89,4 +91,88 @@ async fn a_call_becomes_log_records() {
     assert!(
         records.iter().all(|record| record.trace_id == records[0].trace_id && record.trace_id.len() == 16)
     );
+}
+
+/// The number of each metric with one point and no attribute.
+fn numbers(batch: &Batch) -> BTreeMap<String, f64> {
+    let metrics = batch.metrics().unwrap();
+    let metrics = metrics.iter().flat_map(|block| &block.scope_metrics).flat_map(|scope| &scope.metrics);
+    let mut found = BTreeMap::new();
+    for metric in metrics {
+        let points = match metric.data.as_ref().unwrap() {
+            Data::Gauge(gauge) => &gauge.data_points,
+            Data::Sum(sum) => &sum.data_points,
+            _ => continue,
+        };
+        let [point] = points.as_slice() else { continue };
+        let value = match point.value.unwrap() {
+            AsInt(value) => value as f64,
+            AsDouble(value) => value,
+        };
+        found.insert(metric.name.clone(), value);
+    }
+    found
+}
+
+#[tokio::test]
+async fn calls_become_metrics() {
+    let rig = Rig::start(|config| config.logs.include_events = vec!["none".to_owned()]).await;
+    let events = Transcript::load("asterisk22", "queue_connect_complete_by_caller").events();
+    let middle = events.iter().rposition(|event| event.event() == "BridgeEnter").unwrap();
+    rig.asterisk.play(&events[..=middle]);
+    rig.stop().await;
+    let batches = rig.batches(BatchSignal::Metrics);
+    let last = batches.last().unwrap();
+    let found = numbers(last);
+    // Logged off: levels are not known any more, counters are.
+    assert_eq!(found.get("asterisk.calls.total"), Some(&1.0), "{found:?}");
+    assert_eq!(found.get("asterisk.calls.active"), None, "{found:?}");
+    let mask = rig
+        .asterisk
+        .actions()
+        .iter()
+        .find(|action| action.get("Action") == "Events")
+        .unwrap()
+        .get("EventMask");
+    assert!(mask.starts_with("system,") && mask.contains("call") && mask.contains("agent"), "{mask}");
+    assert!(!mask.contains("dialplan"), "{mask}");
+}
+
+#[tokio::test]
+async fn levels_are_sent_each_interval_while_connected() {
+    let rig = Rig::start(|config| config.collection_interval = GoDuration::from_millis(20)).await;
+    let events = Transcript::load("asterisk22", "queue_connect_complete_by_caller").events();
+    let middle = events.iter().rposition(|event| event.event() == "BridgeEnter").unwrap();
+    rig.asterisk.play(&events[..=middle]);
+    let two_channels = || {
+        let batches = rig.batches(BatchSignal::Metrics);
+        batches.iter().map(numbers).any(|found| found.get("asterisk.channels.count") == Some(&2.0))
+    };
+    let reached = async {
+        while !two_channels() {
+            rig.sink.wait_for_attempts(rig.sink.attempts() + 1).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, reached).await.unwrap();
+    let batches = rig.batches(BatchSignal::Metrics);
+    let found =
+        batches.iter().map(numbers).find(|found| found.get("asterisk.channels.count") == Some(&2.0)).unwrap();
+    assert_eq!(found["asterisk.calls.active"], 1.0);
+    assert_eq!(found["asterisk.bridges.count"], 1.0);
+    assert_eq!(found["asterisk.bridges.channels"], 2.0);
+
+    // What the lists say after a reconnect is the same.
+    rig.asterisk.cut();
+    rig.asterisk.pass_unheard(&events[middle + 1..]);
+    let ended = || {
+        let batches = rig.batches(BatchSignal::Metrics);
+        batches.last().map(numbers).is_some_and(|found| found.get("asterisk.channels.count") == Some(&0.0))
+    };
+    let reached = async {
+        while !ended() {
+            rig.sink.wait_for_attempts(rig.sink.attempts() + 1).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, reached).await.unwrap();
+    rig.stop().await;
 }
