@@ -22,6 +22,12 @@ impl ManualClock {
         self.0.fetch_add(nanos, Ordering::Relaxed);
     }
 
+    /// Moves the clock back.
+    pub fn step_back(&self, by: Duration) {
+        let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_sub(nanos, Ordering::Relaxed);
+    }
+
     /// The clock as components take it.
     pub fn clock(&self) -> Clock {
         let nanos = Arc::clone(&self.0);

@@ -2,17 +2,21 @@
 
 pub mod ami;
 mod clock;
+mod ledger;
 mod logs;
 mod loki;
 mod otlp;
+mod proxy;
 pub mod samples;
 mod server;
 mod sink;
 
 pub use clock::ManualClock;
+pub use ledger::{Ledger, Tally};
 pub use logs::LogCapture;
 pub use loki::{FakeLoki, LokiEntry, LokiPush};
 pub use otlp::{OtlpGrpcSink, OtlpHttpSink};
+pub use proxy::Proxy;
 pub use sink::{Answer, Sink};
 
 use std::time::Duration;

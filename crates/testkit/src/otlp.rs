@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -31,11 +32,21 @@ struct State<A> {
     headers: Vec<HeaderMap>,
     requests: usize,
     next: VecDeque<A>,
+    /// The answer where there is no next one; none is success.
+    always: Option<A>,
+    delay: Duration,
 }
 
-impl<A> Store<A> {
+impl<A: Clone> Store<A> {
     fn new() -> Arc<Self> {
-        let state = State { batches: Vec::new(), headers: Vec::new(), requests: 0, next: VecDeque::new() };
+        let state = State {
+            batches: Vec::new(),
+            headers: Vec::new(),
+            requests: 0,
+            next: VecDeque::new(),
+            always: None,
+            delay: Duration::ZERO,
+        };
         Arc::new(Self { state: Mutex::new(state), changes: watch::Sender::new(0) })
     }
 
@@ -43,10 +54,31 @@ impl<A> Store<A> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next(&self) -> Option<A> {
-        let mut state = self.state();
-        state.requests += 1;
-        state.next.pop_front()
+    /// The answer to a request, after the time that it takes.
+    async fn next(&self) -> Option<A> {
+        let (next, delay) = {
+            let mut state = self.state();
+            state.requests += 1;
+            let next = state.next.pop_front().or_else(|| state.always.clone());
+            (next, state.delay)
+        };
+        self.changes.send_modify(|n| *n += 1);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        next
+    }
+
+    async fn wait_for_requests(&self, requests: usize) {
+        let mut changes = self.changes.subscribe();
+        let count = || self.state().requests;
+        let reached = async {
+            while count() < requests {
+                _ = changes.changed().await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, reached).await.is_ok();
+        assert!(in_time, "expected {requests} requests within {PATIENCE:?}, found {}", count());
     }
 
     fn keep(&self, batch: Batch, headers: HeaderMap) {
@@ -89,12 +121,24 @@ impl OtlpGrpcSink {
     /// The settings can not be used.
     #[expect(clippy::expect_used, reason = "a test that can not serve has failed")]
     pub fn start_with(config: &GrpcServerConfig) -> Self {
+        Self::start_at(0, config).expect("listen on a free port")
+    }
+
+    /// Starts a server on a port of its own: one that a client knows already.
+    ///
+    /// # Errors
+    /// The port is taken.
+    ///
+    /// # Panics
+    /// The settings can not be used.
+    #[expect(clippy::expect_used, reason = "a test that can not serve has failed")]
+    pub fn start_at(port: u16, config: &GrpcServerConfig) -> Result<Self, otelcol_net::BindError> {
         let store = Store::new();
         let service = Arc::new(GrpcService(Arc::clone(&store)));
-        let running = Running::start(|listener, stop| {
+        let running = Running::start_at(&format!("127.0.0.1:{port}"), |listener, stop| {
             serve_grpc(listener, config, service, None, None, stop).expect("settings of the server")
-        });
-        Self { running, store }
+        })?;
+        Ok(Self { running, store })
     }
 
     /// Where it listens.
@@ -110,6 +154,29 @@ impl OtlpGrpcSink {
     /// The calls so far, refused ones too.
     pub fn calls(&self) -> usize {
         self.store.state().requests
+    }
+
+    /// Refuses all calls with this status from now on; none: takes them.
+    pub fn refuse(&self, status: Option<Status>) {
+        self.store.state().always = status.map(Err);
+    }
+
+    /// Takes this long for each answer from now on.
+    pub fn delay(&self, delay: Duration) {
+        self.store.state().delay = delay;
+    }
+
+    /// Waits until there have been `calls` calls, refused ones too.
+    ///
+    /// # Panics
+    /// They do not come within [`PATIENCE`].
+    pub async fn wait_for_calls(&self, calls: usize) {
+        self.store.wait_for_requests(calls).await;
+    }
+
+    /// Takes out the batches accepted so far.
+    pub fn take(&self) -> Vec<Batch> {
+        std::mem::take(&mut self.store.state().batches)
     }
 
     /// Answers the next calls so, one each: `Ok` keeps the batch and answers with the message.
@@ -135,15 +202,15 @@ impl UnaryService for GrpcService {
         message: Bytes,
         _: &'a Peer,
     ) -> BoxFuture<'a, Result<Bytes, Status>> {
-        let answer = || {
-            let reply = self.0.next().unwrap_or_else(|| Ok(Bytes::new()))?;
+        async move {
+            let reply = self.0.next().await.unwrap_or_else(|| Ok(Bytes::new()))?;
             let signal = signal_of(path).ok_or_else(|| Status::internal(format!("no service {path}")))?;
             let batch = Batch::from_wire(signal, message);
-            self.0
-                .keep(batch.map_err(|error| Status::invalid_argument(error.to_string()))?, HeaderMap::new());
+            let batch = batch.map_err(|error| Status::invalid_argument(error.to_string()))?;
+            self.0.keep(batch, HeaderMap::new());
             Ok(reply)
-        };
-        std::future::ready(answer()).boxed()
+        }
+        .boxed()
     }
 
     fn knows(&self, path: &str) -> bool {
@@ -205,6 +272,14 @@ impl OtlpHttpSink {
         self.store.state().requests
     }
 
+    /// Waits until there have been `requests` requests, refused ones too.
+    ///
+    /// # Panics
+    /// They do not come within [`PATIENCE`].
+    pub async fn wait_for_requests(&self, requests: usize) {
+        self.store.wait_for_requests(requests).await;
+    }
+
     /// Answers the next requests so, one each. A batch is kept where the status is a success.
     pub fn answer_next(&self, answers: impl IntoIterator<Item = HttpResponse>) {
         self.store.state().next.extend(answers);
@@ -222,8 +297,8 @@ impl OtlpHttpSink {
 struct OtlpHttp(Arc<Store<HttpResponse>>);
 
 impl OtlpHttp {
-    fn answer(&self, request: HttpRequest) -> HttpResponse {
-        let reply = self.0.next();
+    async fn answer(&self, request: HttpRequest) -> HttpResponse {
+        let reply = self.0.next().await;
         let reply = reply
             .unwrap_or_else(|| HttpResponse::new(StatusCode::OK, "application/x-protobuf", Bytes::new()));
         let Some(signal) = signal_of(&request.path) else {
@@ -249,6 +324,6 @@ impl OtlpHttp {
 
 impl HttpService for OtlpHttp {
     fn call(&self, request: HttpRequest) -> BoxFuture<'_, HttpResponse> {
-        std::future::ready(self.answer(request)).boxed()
+        self.answer(request).boxed()
     }
 }

@@ -1,5 +1,7 @@
 //! Small batches with known content.
 
+use std::ops::Range;
+
 use otelcol_pdata::Batch;
 use otelcol_pdata::model::common::any_value::Value;
 use otelcol_pdata::model::common::{AnyValue, InstrumentationScope};
@@ -29,9 +31,15 @@ fn scope() -> InstrumentationScope {
 
 /// Spans `span 0` to `span n-1`, a second apart, with an attribute `n`.
 pub fn spans(n: usize) -> Batch {
+    numbered_spans(1..n as u64 + 1)
+}
+
+/// The same for spans whose ids are these numbers.
+pub fn numbered_spans(numbers: Range<u64>) -> Batch {
+    let n = usize::try_from(numbers.end - numbers.start).unwrap_or(0);
     let span = |i: usize| Span {
         trace_id: vec![1; 16],
-        span_id: (i as u64 + 1).to_be_bytes().to_vec(),
+        span_id: (numbers.start + i as u64).to_be_bytes().to_vec(),
         name: format!("span {i}"),
         start_time_unix_nano: time(i),
         end_time_unix_nano: time(i + 1),

@@ -5,6 +5,7 @@
 mod auth;
 mod conference;
 mod config_errors;
+mod faults;
 mod gates;
 mod guide;
 mod otlp;

@@ -19,8 +19,10 @@ pub(super) struct Segment {
     pub(super) end: u64,
     /// Records that are needed.
     pub(super) live: usize,
+    /// A write found no room: what comes next begins another file, so that this one can go when its records are sent.
+    pub(super) full: bool,
     /// What was written in part could not be cut off: nothing more goes here.
-    pub(super) broken: bool,
+    broken: bool,
 }
 
 impl Segment {
@@ -37,20 +39,24 @@ impl Segment {
             _ = fs::remove_file(&path);
             return Err(why);
         }
-        Ok(Self { file: Arc::new(file), path, end: header.len() as u64, live: 0, broken: false })
+        Ok(Self { file: Arc::new(file), path, end: header.len() as u64, live: 0, full: false, broken: false })
     }
 
     /// A file that was there before.
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
         let end = file.metadata()?.len();
-        Ok(Self { file: Arc::new(file), path, end, live: 0, broken: false })
+        Ok(Self { file: Arc::new(file), path, end, live: 0, full: false, broken: false })
     }
 
     /// Appends `bytes` and gives where they begin. All of them or none: a full disk leaves the file as it was.
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<u64> {
         let begin = self.end;
+        if self.broken {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         if let Err(why) = self.file.write_all_at(bytes, begin) {
+            self.full = true;
             self.broken = self.file.set_len(begin).is_err();
             return Err(why);
         }

@@ -151,7 +151,7 @@ impl Segments {
         let need = (HEADER + len) as u64;
         let written = self.buffer.len() as u64;
         let is_full = |segment: &Segment| {
-            segment.broken
+            segment.full
                 || (segment.end > SEGMENT_HEADER as u64 && segment.end + written + need > self.segment_size())
         };
         if self.active.and_then(|active| self.segments.get(&active)).is_none_or(is_full) {
@@ -273,7 +273,8 @@ impl Segments {
     /// Removes a segment without needed records, unless there is much room left in it.
     fn drop_if_done(&mut self, number: u64) {
         let Some(segment) = self.segments.get(&number) else { return };
-        let is_used = self.active == Some(number) && segment.end < self.segment_size() / 4;
+        let is_active = self.active == Some(number) && !segment.full;
+        let is_used = is_active && segment.end < self.segment_size() / 4;
         if segment.live > 0 || is_used {
             return;
         }
