@@ -3,7 +3,7 @@
 //! Levels are counted from the book's state when they are asked for. While there is no connection, nobody knows
 //! them, and none is sent; counters and histograms are.
 
-pub mod config;
+pub(crate) mod config;
 mod points;
 mod table;
 #[cfg(test)]
