@@ -10,6 +10,7 @@ use flate2::read::GzDecoder;
 
 use super::Message;
 use super::message::split;
+use memchr::memmem::find;
 
 /// One read of the client's socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,15 +99,20 @@ impl Transcript {
         let mut messages = Vec::new();
         let mut held: Vec<u8> = Vec::new();
         for read in &self.reads {
-            for byte in &read.bytes {
-                held.push(*byte);
-                let banner = held.starts_with(b"Asterisk Call Manager/") && held.ends_with(b"\r\n");
-                if banner || held == b"\r\n" {
-                    held.clear();
-                } else if held.ends_with(b"\r\n\r\n") {
-                    held.truncate(held.len() - 4);
-                    messages.push(Message { bytes: std::mem::take(&mut held), at: read.at });
+            held.extend_from_slice(&read.bytes);
+            if held.starts_with(b"Asterisk Call Manager/")
+                && let Some(end) = find(&held, b"\r\n")
+            {
+                held.drain(..end + 2);
+            }
+            loop {
+                while held.starts_with(b"\r\n") {
+                    held.drain(..2);
                 }
+                let Some(end) = find(&held, b"\r\n\r\n") else { break };
+                let bytes = held[..end].to_vec();
+                held.drain(..end + 4);
+                messages.push(Message { bytes, at: read.at });
             }
         }
         messages

@@ -63,7 +63,9 @@ fn every_transcript_with_its_own_reads_and_byte_by_byte() {
         assert!(found == expected, "{}", transcript.name);
         assert_eq!(reader.take_malformed(), 0, "{}", transcript.name);
 
-        let single: Vec<&[u8]> = bytes[banner..].chunks(1).collect();
+        // The long one takes seconds byte by byte, and shows no more.
+        let size = if bytes.len() > 1_000_000 { 61 } else { 1 };
+        let single: Vec<&[u8]> = bytes[banner..].chunks(size).collect();
         assert!(read(FrameLimits::default(), &single).0 == expected, "{}, byte by byte", transcript.name);
         messages += expected.len();
     }

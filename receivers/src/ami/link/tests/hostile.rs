@@ -59,13 +59,15 @@ fn quick(endpoint: SocketAddr) -> Config {
     config
 }
 
-/// Runs a link against a server until it failed three times for the reason, and sees that it waited between.
+/// Runs a link against a server until it failed three times for the reason. On a busy machine it can fail for another one in
+/// between; what counts is that it connects once a failure.
 async fn fails(server: &Server, config: &Config, reason: &str) -> Running {
     let link = Running::start(config, &[List::Channels]);
     link.wait_for_failures(reason, 3).await;
     link.stop().await;
-    let connections = server.connections.load(Ordering::Relaxed);
-    assert!((3..=5).contains(&connections), "{connections} connections for 3 failures");
+    let connections = server.connections.load(Ordering::Relaxed) as u64;
+    let failures: u64 = Failure::REASONS.iter().map(|reason| link.failures(reason)).sum();
+    assert!(connections <= failures + 1, "{connections} connections for {failures} failures");
     link
 }
 
