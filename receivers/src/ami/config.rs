@@ -56,6 +56,7 @@ pub struct Config {
     /// How to log in.
     pub auth: Auth,
     /// TLS to Asterisk's `tlsbindaddr`; absent: none.
+    #[serde(deserialize_with = "otelcol_confmap::present")]
     pub tls: Option<ClientTls>,
     /// Event classes to ask for. Empty: what the enabled metrics, traces and logs need.
     pub events: Vec<String>,
@@ -344,3 +345,7 @@ impl Config {
         issues
     }
 }
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,6 +1,7 @@
 //! The whole receiver, from a manager to the end of its outputs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use otelcol_confmap::{GoDuration, Opaque};
 use otelcol_pdata::Batch;
@@ -174,5 +175,24 @@ async fn levels_are_sent_each_interval_while_connected() {
         }
     };
     tokio::time::timeout(PATIENCE, reached).await.unwrap();
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_record_goes_out_at_once() {
+    let rig = Rig::start(|config| config.collection_interval = GoDuration::from_secs(3600)).await;
+    let events = Transcript::load("asterisk22", "dial_answered").events();
+    let hangup = events.iter().rfind(|event| event.event() == "Hangup").unwrap();
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        let before = rig.sink.items();
+        let sent = std::time::Instant::now();
+        rig.asterisk.play(std::slice::from_ref(hangup));
+        rig.sink.wait_for_items(before + 1).await;
+        waits.push(sent.elapsed());
+    }
+    waits.sort();
+    // The clock of what waits ticks each half second, so by that alone half of them would take longer.
+    assert!(waits[4] < Duration::from_millis(100), "{waits:?}");
     rig.stop().await;
 }
