@@ -96,6 +96,7 @@ impl Book {
         let Some(leg) = self.living_leg(fields) else { return };
         let Some(bridge) = self.bridges.heard(fields.bridge) else { return };
         self.enter(leg, Place::Bridge(bridge), false);
+        self.bridge_told(leg);
         // A conference's bridge says nothing yet: it can be an agent's session that opens it.
         if fields.bridge_type == b"basic"
             && let Some(channel) = self.channels.get(leg)
@@ -105,9 +106,17 @@ impl Book {
     }
 
     pub(super) fn bridge_left(&mut self, fields: &Fields<'_>) {
-        let leg = self.leg(fields);
-        if let Some((leg, bridge)) = leg.zip(self.bridges.find(fields.bridge)) {
+        let Some(leg) = self.leg(fields) else { return };
+        if let Some(bridge) = self.bridges.find(fields.bridge) {
             self.leave(leg, Place::Bridge(bridge), false);
+        }
+        self.bridge_told(leg);
+    }
+
+    /// An event told which bridge a channel is in: rows of a list that was asked for before are older.
+    fn bridge_told(&mut self, leg: ChannelKey) {
+        if let Some(channel) = self.channels.get_mut(leg) {
+            channel.bridge_touched = self.listing;
         }
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Channel {
     pub(crate) bridge: Option<BridgeKey>,
     /// The conference that it is in.
     pub(crate) conference: Option<ConferenceKey>,
+    /// Its coming into that conference was heard, not concluded from a list.
+    pub(super) conference_heard: bool,
     /// The queue that it waits in, by [`Book::queue_names`](super::Book::queue_names).
     pub(crate) queue: Option<Symbol>,
     /// Its beginning was not heard.
@@ -52,6 +54,9 @@ pub(crate) struct Channel {
     pub(crate) missing: bool,
     /// Number of the list of channels that was being read, or was the last one, when an event told of it.
     pub(super) touched: u32,
+    /// As `touched`, for its bridge and its conference.
+    pub(super) bridge_touched: u32,
+    pub(super) conference_touched: u32,
     /// Number of the list of channels that named it last.
     pub(super) listed: u32,
 }

@@ -67,6 +67,7 @@ impl Book {
             answered: None,
             bridge: None,
             conference: None,
+            conference_heard: false,
             queue: None,
             found,
             hangup_requested: false,
@@ -76,6 +77,8 @@ impl Book {
             cause_text: None,
             missing: false,
             touched: self.listing,
+            bridge_touched: 0,
+            conference_touched: 0,
             listed: 0,
         });
         self.by_uniqueid.insert(uniqueid, key);

@@ -126,6 +126,10 @@ impl Book {
         }
         if let Some((leg, call)) = leg.zip(call) {
             self.enter(leg, Place::Conference(key), false);
+            if let Some(channel) = self.channels.get_mut(leg) {
+                channel.conference_heard = true;
+                channel.conference_touched = self.listing;
+            }
             self.session_joined(call, key);
         }
     }
@@ -134,6 +138,9 @@ impl Book {
         let Some(key) = self.conferences.heard(fields.conference) else { return };
         if let Some(leg) = self.leg(fields) {
             self.leave(leg, Place::Conference(key), false);
+            if let Some(channel) = self.channels.get_mut(leg) {
+                channel.conference_touched = self.listing;
+            }
         }
         if let Some(conference) = self.conferences.arena.get_mut(key) {
             conference.parties = conference.parties.saturating_sub(1);
@@ -161,6 +168,22 @@ impl Book {
             conference.listed = listing;
             let now = i64::from(parties) + conference.since;
             conference.parties = u32::try_from(now.max(0)).unwrap_or(u32::MAX);
+            let parties = conference.parties as usize;
+            self.not_yet_joined(key, parties);
+        }
+    }
+
+    /// A channel runs the application before it is a participant, while prompts play: if more are held to be in the
+    /// conference than it has participants, those of whom no join was heard are not.
+    fn not_yet_joined(&mut self, key: ConferenceKey, parties: usize) {
+        let within = || self.channels.iter().filter(|(_, channel)| channel.conference == Some(key));
+        if within().count() <= parties {
+            return;
+        }
+        let concluded: Vec<ChannelKey> =
+            within().filter(|(_, channel)| !channel.conference_heard).map(|(leg, _)| leg).collect();
+        for leg in concluded {
+            self.leave(leg, Place::Conference(key), true);
         }
     }
 
@@ -175,17 +198,24 @@ impl Book {
     }
 
     /// The conference that a row of the list of channels shows a channel in.
-    pub(super) fn leg_conferred(&mut self, leg: ChannelKey, application: &[u8], data: &[u8]) {
+    pub(super) fn leg_conferred(&mut self, leg: ChannelKey, fields: &Fields<'_>) {
+        let (application, data) = (fields.application, fields.application_data);
         if application.is_empty() {
             return;
         }
         let before = self.channels.get(leg).and_then(|channel| channel.conference);
         let name = data.split(|byte| *byte == b',').next().unwrap_or_default();
-        let within = matches!(application, b"ConfBridge" | b"MeetMe" | b"Conference");
+        let bridged = application == b"ConfBridge" && !fields.bridge_id.is_empty();
+        let within = bridged || application == b"MeetMe";
         let now = if within { self.conferences.found(name) } else { None };
         match now {
             Some(conference) if before == Some(conference) => {}
-            Some(conference) => self.enter(leg, Place::Conference(conference), true),
+            Some(conference) => {
+                self.enter(leg, Place::Conference(conference), true);
+                if let Some(channel) = self.channels.get_mut(leg) {
+                    channel.conference_heard = false;
+                }
+            }
             None => {
                 if let Some(before) = before {
                     self.leave(leg, Place::Conference(before), true);

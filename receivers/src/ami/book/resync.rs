@@ -2,6 +2,7 @@
 
 use super::Book;
 use super::change::ChannelKey;
+use super::channel::UP;
 use super::fields::{Fields, number};
 use crate::ami::signal::Nanos;
 
@@ -14,32 +15,31 @@ impl Book {
     pub(super) fn channel_listed(&mut self, fields: &Fields<'_>) {
         let listing = self.listing;
         let known = self.find_channel(fields.uniqueid);
-        let touched = |book: &Self, key| book.channels.get(key).is_some_and(|known| known.touched == listing);
-        let newer = known.is_some_and(|key| touched(self, key));
-        let key = match known {
-            Some(key) if newer => key,
-            Some(key) => {
-                self.leg(fields);
-                self.revive(key);
-                if let Some(state) = number(fields.state) {
-                    self.rose(key, state);
-                }
-                key
-            }
-            None => match self.channel_began(fields, true) {
-                Some(key) => key,
-                None => return,
-            },
-        };
+        let Some(key) = known.or_else(|| self.channel_began(fields, true)) else { return };
+        let Some(channel) = self.channels.get(key) else { return };
+        let newer = known.is_some() && channel.touched == listing;
+        let (bridge_newer, conference_newer) =
+            (channel.bridge_touched == listing, channel.conference_touched == listing);
+        let state: u8 = number(fields.state).unwrap_or(channel.state);
         if !newer {
+            self.leg(fields);
+            self.revive(key);
             self.rename(key, fields.channel);
+        }
+        // A channel that is up stays so.
+        if !newer || state == UP {
+            self.rose(key, state);
+        }
+        if !bridge_newer {
             self.leg_bridged(key, fields.bridge_id);
-            self.leg_conferred(key, fields.application, fields.application_data);
+        }
+        if !conference_newer {
+            self.leg_conferred(key, fields);
         }
         if let Some(channel) = self.channels.get_mut(key) {
             channel.listed = listing;
-            // A row is no event.
             if !newer {
+                // A row is no event.
                 channel.touched = listing.saturating_sub(1);
             }
         }

@@ -216,7 +216,7 @@ impl Tally {
 
     pub(super) fn report(&mut self, report: &Report, call: Option<(&Arc<str>, Nanos)>) {
         let Self { media, bounds, .. } = self;
-        let mut record = |histograms: &mut HashMap<Direction, Histogram>, bounds: &Arc<[f64]>, value| {
+        let record = |histograms: &mut HashMap<Direction, Histogram>, bounds: &Arc<[f64]>, value| {
             let histogram = histograms.entry(report.direction).or_insert_with(|| Histogram::new(bounds));
             histogram.record(value, call);
         };
