@@ -46,6 +46,11 @@ impl Metadata {
         self.0.entry(name.to_ascii_lowercase()).or_default().push(value.into());
     }
 
+    /// All headers with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.0.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+    }
+
     /// Whether there is no header.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,8 +1,9 @@
 //! `sending_queue::batch`: joins what waits in the queue into larger batches.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use otelcol_pdata::Batch;
+use otelcol_pdata::{Batch, Client};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -18,16 +19,19 @@ struct Pending {
     flush_at: Instant,
 }
 
+/// The values of the headers that keep batches apart.
+type Partition = Vec<Vec<String>>;
+
 /// Joins and splits jobs on their way from the queue to the tasks that send.
 pub(crate) struct Batcher {
     config: BatchConfig,
     sizer: Sizer,
-    pending: Option<Pending>,
+    pending: BTreeMap<Partition, Pending>,
 }
 
 impl Batcher {
     pub(crate) fn new(config: &BatchConfig, sizer: Sizer) -> Self {
-        Self { config: config.clone(), sizer, pending: None }
+        Self { config: config.clone(), sizer, pending: BTreeMap::new() }
     }
 
     /// Runs until `queue` has ended, then sends on what is left.
@@ -38,10 +42,10 @@ impl Batcher {
         out: mpsc::Sender<Job>,
     ) {
         loop {
-            let flush_at = self.pending.as_ref().map(|pending| pending.flush_at);
+            let flush_at = self.pending.values().map(|pending| pending.flush_at).min();
             let jobs = tokio::select! {
                 biased;
-                () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => self.flush(),
+                () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => self.flush(flush_at),
                 job = queue.recv() => match job {
                     None => break,
                     Some(job) => match core.load(job).await {
@@ -56,37 +60,59 @@ impl Batcher {
                 }
             }
         }
-        for job in self.flush() {
+        for job in self.flush(None) {
             // The tasks that send end after this one; where they are gone, the shares say that nothing was sent.
             _ = out.send(job).await;
         }
     }
 
-    fn flush(&mut self) -> Vec<Job> {
-        let Some(Pending { batches, shares, .. }) = self.pending.take() else { return Vec::new() };
-        vec![job(Batch::merge(batches), shares)]
+    /// What has waited until `due`; none: all that waits.
+    fn flush(&mut self, due: Option<Instant>) -> Vec<Job> {
+        let is_due = |pending: &Pending| due.is_none_or(|due| pending.flush_at <= due);
+        let (flushed, rest) =
+            std::mem::take(&mut self.pending).into_iter().partition(|(_, pending)| is_due(pending));
+        self.pending = rest;
+        flushed
+            .into_values()
+            .map(|pending: Pending| job(Batch::merge(pending.batches), pending.shares))
+            .collect()
     }
 
     /// Takes a batch in and gives those that are large enough now.
     fn add(&mut self, batch: Batch, mut shares: Vec<Share>) -> Vec<Job> {
         let size = self.sizer.size(&batch);
         let flush_at = self.flush_time();
+        let (partition, batch) = self.partition(batch);
         let fresh = || Pending { batches: Vec::new(), size: 0, shares: Vec::new(), flush_at };
-        let mut pending = self.pending.take().unwrap_or_else(fresh);
+        let mut pending = self.pending.remove(&partition).unwrap_or_else(fresh);
         pending.size += size;
         pending.batches.push(batch);
         if self.config.max_size > 0 && pending.size > self.config.max_size {
-            return self.split(pending, shares);
+            return self.split(partition, pending, shares);
         }
         pending.shares.append(&mut shares);
-        let full = pending.size >= self.config.min_size;
-        self.pending = Some(pending);
-        if full { self.flush() } else { Vec::new() }
+        if pending.size >= self.config.min_size {
+            return vec![job(Batch::merge(pending.batches), pending.shares)];
+        }
+        self.pending.insert(partition, pending);
+        Vec::new()
+    }
+
+    /// What the batch is kept apart by. Of its headers, those are what a merged batch still has.
+    fn partition(&self, batch: Batch) -> (Partition, Batch) {
+        let keys = &self.config.partition.metadata_keys;
+        if keys.is_empty() {
+            return (Vec::new(), batch);
+        }
+        let metadata = batch.client().map(|client| client.metadata.only(keys)).unwrap_or_default();
+        let partition = keys.iter().map(|key| metadata.get(key).to_vec()).collect();
+        let client = (!metadata.is_empty()).then(|| Arc::new(Client { metadata, ..Client::default() }));
+        (partition, batch.with_client(client))
     }
 
     /// Cuts what is too large. What was pending is smaller than the largest batch, so that all of it goes with the
     /// first part; each part has a share in the last batch, whose shares are `last`.
-    fn split(&mut self, pending: Pending, last: Vec<Share>) -> Vec<Job> {
+    fn split(&mut self, partition: Partition, pending: Pending, last: Vec<Share>) -> Vec<Job> {
         let merged = Batch::merge(pending.batches);
         let parts = match self.sizer {
             Sizer::Bytes => merged.split(0, self.config.max_size),
@@ -100,7 +126,7 @@ impl Batcher {
         if let Some(Job { content: Content::Here(rest), shares }) = jobs.pop_if(|job| self.is_small(job)) {
             let size = self.sizer.size(&rest);
             let flush_at = self.flush_time();
-            self.pending = Some(Pending { batches: vec![rest], size, shares, flush_at });
+            self.pending.insert(partition, Pending { batches: vec![rest], size, shares, flush_at });
         }
         jobs
     }

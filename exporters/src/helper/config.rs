@@ -1,5 +1,6 @@
 //! `sending_queue` and `retry_on_failure`, under otelcol's names and with its defaults.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use otelcol_confmap::GoDuration;
@@ -136,6 +137,13 @@ impl QueueConfig {
         if batch.flush_timeout.get().is_zero() {
             issue("batch::flush_timeout", "`flush_timeout` must be positive, found 0".to_owned());
         }
+        let mut seen = BTreeSet::new();
+        for key in &batch.partition.metadata_keys {
+            if !seen.insert(key.to_ascii_lowercase()) {
+                let message = format!("duplicate entry in metadata_keys: {key:?} (case-insensitive)");
+                issue("batch::partition::metadata_keys", message);
+            }
+        }
         if batch.max_size > 0 && batch.max_size < batch.min_size {
             let (max, min) = (batch.max_size, batch.min_size);
             issue(
@@ -164,6 +172,16 @@ pub struct BatchConfig {
     pub max_size: usize,
     /// The unit of the two sizes: the queue's where that is set, else items.
     pub sizer: Option<Sizer>,
+    /// What is kept apart.
+    pub partition: PartitionConfig,
+}
+
+/// `sending_queue::batch::partition`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct PartitionConfig {
+    /// Requests with different values of these headers do not go into one batch. The receiver needs `include_metadata`.
+    pub metadata_keys: Vec<String>,
 }
 
 impl Default for BatchConfig {
@@ -174,6 +192,7 @@ impl Default for BatchConfig {
             min_size: 8192,
             max_size: 0,
             sizer: None,
+            partition: PartitionConfig::default(),
         }
     }
 }

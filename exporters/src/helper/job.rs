@@ -8,6 +8,8 @@ use otelcol_pipeline::ConsumeError;
 use otelcol_pipeline::storage::StorageLog;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::stored;
+
 type Outcome = Result<(), ConsumeError>;
 
 /// The answer to a producer that waits for it.
@@ -49,7 +51,7 @@ impl Job {
             return Err(Unreadable { items: 0, why, shares: self.shares });
         };
         let read = record.log.read(record.id).await.map_err(|why| why.to_string());
-        let batch = read.and_then(|bytes| Batch::from_wire(signal, bytes).map_err(|why| why.to_string()));
+        let batch = read.and_then(|record| stored::decode(signal, &record));
         match batch {
             Ok(batch) => Ok((batch, self.shares)),
             Err(why) => {

@@ -13,9 +13,10 @@ pub(crate) mod otlp_response;
 mod queue;
 mod retry;
 mod stats;
+mod stored;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{BatchConfig, OnStorageError, QueueConfig, RetryConfig, Sizer};
+pub use config::{BatchConfig, OnStorageError, PartitionConfig, QueueConfig, RetryConfig, Sizer};
 pub use exporter::{Exporter, Sender, Sent, Settings};

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::config::{OnStorageError, QueueConfig, Sizer};
 use super::job::{Answer, Claim, Content, Held, Job, Record, Share, settle};
+use super::stored;
 
 /// What producers are told to wait when there is no room.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -123,7 +124,7 @@ impl Queue {
         log: &Arc<dyn StorageLog>,
         batch: &Batch,
     ) -> Result<(Option<Record>, Option<StorageError>), ConsumeError> {
-        match (log.append(batch.wire_chunks(), batch.items()).await, self.on_storage_error) {
+        match (log.append(stored::encode(batch), batch.items()).await, self.on_storage_error) {
             (Ok(appended), _) => Ok((Some(Record { log: Arc::clone(log), id: appended.keep() }), None)),
             (Err(why), OnStorageError::Memory) => Ok((None, Some(why))),
             (Err(why), OnStorageError::Refuse) => {

@@ -1,8 +1,9 @@
 //! `sending_queue::batch`.
 
+use otelcol_pdata::Client;
 use otelcol_testkit::{Answer, samples};
 
-use super::super::Sizer;
+use super::super::{PartitionConfig, Sizer};
 use super::*;
 
 async fn with(batch: BatchConfig) -> Setup {
@@ -77,4 +78,26 @@ async fn each_producer_gets_the_result_of_its_own_parts() {
     assert_eq!(first, Ok(()));
     assert_eq!(second, Err(ConsumeError::permanent("bad data")));
     assert_eq!(setup.sink.sizes(), [10, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_with_other_headers_are_kept_apart() {
+    let partition = PartitionConfig { metadata_keys: vec!["X-Tenant".to_owned()] };
+    let setup = with(BatchConfig { partition, ..batch(10, 0) }).await;
+    let of = |tenant: &str, n| {
+        let mut client = Client::default();
+        client.metadata.append("x-tenant", tenant);
+        client.metadata.append("user-agent", format!("{n}"));
+        samples::spans(n).with_client(Some(Arc::new(client)))
+    };
+    for batch in [of("a", 4), of("b", 5), of("a", 6), samples::spans(3)] {
+        setup.exporter.consume(batch).await.unwrap();
+    }
+    setup.sink.wait_for_items(18).await;
+    let tenant = |batch: &Batch| batch.client().map(|client| client.metadata.get("x-tenant").to_vec());
+    let mut sent: Vec<_> = setup.sink.batches().iter().map(|batch| (batch.items(), tenant(batch))).collect();
+    sent.sort();
+    let tenants = |name: &str| Some(vec![name.to_owned()]);
+    assert_eq!(sent, [(3, None), (5, tenants("b")), (10, tenants("a"))]);
+    setup.shutdown(Duration::from_secs(1)).await.unwrap();
 }

@@ -21,6 +21,7 @@ struct Disk {
     records: Mutex<BTreeMap<u64, (Vec<u8>, usize)>>,
     next: AtomicU64,
     is_full: AtomicBool,
+    delay: Duration,
     opened_as: Mutex<Vec<String>>,
 }
 
@@ -59,6 +60,7 @@ impl Storage for DiskStorage {
 #[async_trait]
 impl StorageLog for DiskLog {
     async fn append(&self, payload: Vec<Bytes>, items: usize) -> Result<Appended, StorageError> {
+        tokio::time::sleep(self.0.delay).await;
         if self.0.is_full.load(Ordering::Relaxed) {
             return Err(StorageError("write disk: no space left on device".to_owned()));
         }
@@ -83,6 +85,11 @@ impl StorageLog for DiskLog {
     async fn close(&self) {}
 }
 
+/// A batch as the queue writes it.
+fn record(spans: usize) -> Vec<u8> {
+    super::super::stored::encode(&samples::spans(spans)).concat()
+}
+
 async fn start(disk: &Arc<Disk>, config: QueueConfig) -> Setup {
     let storage: Arc<dyn Storage> = Arc::new(DiskStorage(Arc::clone(disk)));
     let host = Host::new(HashMap::from([("disk/a".parse().unwrap(), storage)]), Board::default());
@@ -101,7 +108,7 @@ async fn what_is_delivered_leaves_the_disk() {
             setup.exporter.consume(samples::spans(9)).await.unwrap();
         }
         assert_eq!((disk.items(), disk.records().len()), (27, 3));
-        assert_eq!(setup.queue("disk_bytes"), (3 * samples::spans(9).wire_len()) as f64);
+        assert_eq!(setup.queue("disk_bytes"), (3 * record(9).len()) as f64);
         setup.sink.answer(Answer::Accept);
         setup.sink.wait_for_items(27).await;
         setup.shutdown(Duration::from_secs(1)).await.unwrap();
@@ -238,9 +245,26 @@ async fn what_does_not_fit_into_memory_is_read_when_it_is_its_turn() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_disk_slows_its_clients_only_and_each_gets_its_answer() {
+    let disk = Arc::new(Disk { delay: Duration::from_secs(2), ..Disk::default() });
+    let setup = start(&disk, QueueConfig::default()).await;
+    let begun = Instant::now();
+    let offers = (0..50).map(|_| setup.exporter.consume(samples::spans(2)));
+    let answers = futures_util::future::join_all(offers).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(begun.elapsed(), Duration::from_secs(2));
+    // A client that goes away while the disk is at it has told nobody: nothing is sent.
+    let gone = tokio::time::timeout(Duration::from_secs(1), setup.exporter.consume(samples::spans(2)));
+    assert!(gone.await.is_err());
+    setup.sink.wait_for_items(100).await;
+    setup.shutdown(Duration::from_secs(5)).await.unwrap();
+    assert_eq!((setup.sink.items(), disk.items(), setup.queue("size")), (100, 0, 0.0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_can_not_be_read_back_is_counted() {
     let disk = Arc::new(Disk::default());
-    for (id, payload) in [(1, b"not OTLP".to_vec()), (2, samples::spans(2).to_wire().to_vec())] {
+    for (id, payload) in [(1, b"not OTLP".to_vec()), (2, record(2))] {
         disk.records().insert(id, (payload, 2));
     }
     let setup = start(&disk, QueueConfig::default()).await;
@@ -253,7 +277,7 @@ async fn what_can_not_be_read_back_is_counted() {
 async fn more_than_the_queue_size_can_be_restored_and_counts_against_it() {
     let disk = Arc::new(Disk::default());
     for id in 1..=5 {
-        disk.records().insert(id, (samples::spans(2).to_wire().to_vec(), 2));
+        disk.records().insert(id, (record(2), 2));
     }
     let config = QueueConfig { queue_size: 3, num_consumers: 1, ..QueueConfig::default() };
     let setup = start(&disk, config).await;
