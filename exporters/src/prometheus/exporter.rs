@@ -115,7 +115,7 @@ impl Component for Exporter {
         self.context.tasks.spawn(
             "sweep",
             sweep_regularly(stop, move || {
-                Exporter::sweep(&registry, &stats, clock.unix_nanos());
+                Exporter::sweep(&registry, &stats, clock.steady_nanos());
                 spares.free();
             }),
         );
@@ -148,7 +148,7 @@ async fn sweep_regularly(stop: CancellationToken, sweep: impl Fn()) {
 impl Consumer for Exporter {
     async fn consume(&self, batch: Batch) -> Result<(), ConsumeError> {
         let metrics = batch.metrics().inspect_err(|_| self.stats.count_refused_batch(batch.items()))?;
-        let now = self.context.clock.unix_nanos();
+        let now = self.context.clock.steady_nanos();
         let mut tally = Tally::default();
         let series = {
             let mut registry = lock(&self.registry);

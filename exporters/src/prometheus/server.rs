@@ -87,7 +87,7 @@ impl MetricsService {
 
     /// Renders piece by piece; other tasks and batches get their turn in between.
     async fn render(&self, style: Style, gzip: bool) -> Vec<Bytes> {
-        let now = self.clock.unix_nanos();
+        let now = self.clock.steady_nanos();
         let mut body = Body::new(gzip, Arc::clone(&self.spares));
         let mut scrape = Scrape::new(style, self.spares.take(BUFFER));
         loop {

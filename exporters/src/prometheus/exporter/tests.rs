@@ -156,10 +156,84 @@ async fn series_expire_after_their_last_point() {
     bench.pass(1);
     let text = running.metrics().await;
     assert_eq!(text, "# HELP kept D\n# TYPE kept gauge\nkept{queue=\"sales\"} 2\n");
-    Exporter::sweep(&running.exporter.registry, &running.exporter.stats, bench.shared.clock.unix_nanos());
+    Exporter::sweep(&running.exporter.registry, &running.exporter.stats, bench.shared.clock.steady_nanos());
     let series =
         bench.shared.telemetry.value("otelcol_exporter_prometheus_series", &[("exporter", "prometheus")]);
     assert_eq!(series, Some(1.0));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_stepped_expires_nothing() {
+    let steady = Bench::new();
+    let stepped = Bench::new();
+    let clock = stepped.shared.clock.clone().steady_by(&steady.shared.clock);
+    let bench = Bench { shared: Shared { clock, ..Shared::default() }, now: Arc::clone(&stepped.now) };
+    let running = bench.start("metric_expiration: 5m\nwithout_scope_info: true").await;
+    running.send(vec![delta("calls", 5.0, 10)]).await;
+    bench.pass(86_400);
+    steady.pass(299);
+    running.send(vec![delta("calls", 2.0, 20)]).await;
+    assert!(running.metrics().await.contains("calls_total{queue=\"sales\"} 7\n"));
+    stepped.now.store(0, Ordering::SeqCst);
+    steady.pass(300);
+    assert!(running.metrics().await.contains("calls_total{queue=\"sales\"} 7\n"));
+    steady.pass(1);
+    assert_eq!(running.metrics().await, "");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_counter_outlives_a_quiet_time_below_the_expiration() {
+    let bench = Bench::new();
+    let running = bench.start("metric_expiration: 12h\nwithout_scope_info: true").await;
+    running.send(vec![delta("calls", 5.0, 10)]).await;
+    for _ in 0..3 {
+        bench.pass(8 * 3600);
+        assert!(running.metrics().await.contains("calls_total{queue=\"sales\"} "));
+        running.send(vec![delta("calls", 1.0, bench.now.load(Ordering::SeqCst))]).await;
+    }
+    assert!(running.metrics().await.contains("calls_total{queue=\"sales\"} 8\n"));
+    running.stop().await;
+}
+
+/// Twelve scrapers ask for 8 MB and never read: more than may be answered at a time, and more than sockets hold.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scrapers_that_do_not_read_hold_up_neither_batches_nor_other_scrapers() {
+    use tokio::io::AsyncWriteExt;
+
+    let bench = Bench::new();
+    let running = bench.start("write_timeout: 1s\nwithout_scope_info: true").await;
+    let padding = "x".repeat(2_000);
+    let attributes = |n| vec![string("n", format!("{n}{padding}"))];
+    let points = (0..4_000).map(|n| NumberDataPoint { attributes: attributes(n), ..point(1.0, 0) });
+    let data = Some(Data::Gauge(Gauge { data_points: points.collect() }));
+    running.send(vec![Metric { name: "large".to_owned(), data, ..Default::default() }]).await;
+
+    let address = running.url.strip_prefix("http://").unwrap();
+    let mut stuck = Vec::new();
+    for _ in 0..12 {
+        let mut scraper = tokio::net::TcpStream::connect(address).await.unwrap();
+        scraper.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        stuck.push(scraper);
+    }
+    let client = HttpClient::new(&HttpClientConfig::default()).unwrap();
+    let url = format!("{}/metrics", running.url);
+    let good = client.get(&url, Duration::from_secs(30), 16 << 20);
+    let batches = async {
+        for n in 0..200 {
+            let send = running.send(vec![gauge("small", f64::from(n))]);
+            tokio::time::timeout(Duration::from_secs(5), send).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let (good, ()) = tokio::join!(good, batches);
+    let text = String::from_utf8(good.unwrap().body.to_vec()).unwrap();
+    assert_eq!(text.lines().filter(|line| line.starts_with("large{")).count(), 4_000);
+    // All of them are cut in the end, and with them go what was rendered for them.
+    let again = client.get(&url, Duration::from_secs(30), 16 << 20).await.unwrap();
+    assert!(again.body.len() > 8_000_000);
+    drop(stuck);
     running.stop().await;
 }
 
