@@ -208,14 +208,14 @@ pub struct Limits {
     pub headers: usize,
     /// Bytes of one event.
     pub event_bytes: usize,
-    /// Spans, and log records, that wait for a pipeline that is slow; further ones are dropped and counted.
-    pub queue_items: usize,
+    /// Bytes of spans, and of log records, that wait for a pipeline that is slow; further ones are dropped and counted.
+    pub queue_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         let FrameLimits { line_bytes, headers, event_bytes } = FrameLimits::default();
-        Self { line_bytes, headers, event_bytes, queue_items: 50_000 }
+        Self { line_bytes, headers, event_bytes, queue_bytes: 64 * 1024 * 1024 }
     }
 }
 
@@ -278,7 +278,7 @@ impl ComponentConfig for Config {
             ("limits::line_bytes", self.limits.line_bytes, MOST_EVENT_BYTES),
             ("limits::headers", self.limits.headers, 100_000),
             ("limits::event_bytes", self.limits.event_bytes, MOST_EVENT_BYTES),
-            ("limits::queue_items", self.limits.queue_items, usize::MAX),
+            ("limits::queue_bytes", self.limits.queue_bytes, usize::MAX),
         ] {
             if limit == 0 || limit > most {
                 issue(key, format!("expected a number from 1 to {most}, found {limit}"));

@@ -36,7 +36,7 @@ fn every_key_has_its_name() {
           redaction: {numbers: last4}, metrics: {asterisk.calls.total: {enabled: false}}, count_by: channel,
           logs: {include_events: [Hangup]}, dialer: {agent_sessions: [{context: agents, conference: '8600...'}]},
           buckets: {call_duration_ms: [1, 2]}, state: {channels: 10, call_age: 1h, queues: 11, peers: 12, names: 13},
-          limits: {line_bytes: 14, headers: 15, event_bytes: 16, queue_items: 17}}",
+          limits: {line_bytes: 14, headers: 15, event_bytes: 16, queue_bytes: 17}}",
     );
     assert_eq!(config.validate(), []);
     assert_eq!((config.auth, config.events.join("+")), (Auth::Md5, "call+agent".to_owned()));
@@ -65,7 +65,7 @@ fn every_key_has_its_name() {
     let state = &config.state;
     assert_eq!((state.channels, state.queues, state.peers, state.names), (10, 11, 12, 13));
     let limits = &config.limits;
-    assert_eq!((limits.line_bytes, limits.headers, limits.event_bytes, limits.queue_items), (14, 15, 16, 17));
+    assert_eq!((limits.line_bytes, limits.headers, limits.event_bytes, limits.queue_bytes), (14, 15, 16, 17));
 }
 
 #[test]

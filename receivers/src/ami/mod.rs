@@ -67,7 +67,7 @@ impl Ami {
         if !output.is_connected().await {
             return None;
         }
-        let limit = self.config.limits.queue_items;
+        let limit = self.config.limits.queue_bytes;
         let (outbox, carrier) =
             outbox(&self.context, signal, output.clone(), limit, Arc::clone(&self.finish_by));
         self.context.tasks.spawn("ami output", carrier.run());

@@ -46,7 +46,7 @@ struct Loss {
     shutdown: (Counter, AtomicBool),
 }
 
-/// An outbox for one signal; at most `limit` items wait in it.
+/// An outbox for one signal; at most `limit` bytes wait in it.
 pub(super) fn outbox(
     context: &Context,
     signal: Signal,
@@ -64,16 +64,16 @@ pub(super) fn outbox(
 impl Outbox {
     /// Puts a batch in, or drops and counts it where there is no room.
     pub(super) fn put(&self, batch: Batch) {
-        let items = batch.items();
-        if self.waiting.load(Ordering::Relaxed) + items > self.limit {
+        let (items, bytes) = (batch.items(), batch.pinned_bytes());
+        if self.waiting.load(Ordering::Relaxed) + bytes > self.limit {
             self.loss.add(
                 &self.loss.queue_full,
                 items,
-                "the pipeline is slower than asterisk: limits::queue_items is reached",
+                "the pipeline is slower than asterisk: limits::queue_bytes is reached",
             );
             return;
         }
-        self.waiting.fetch_add(items, Ordering::Relaxed);
+        self.waiting.fetch_add(bytes, Ordering::Relaxed);
         if let Err(error) = self.queue.send(batch) {
             self.loss.add(&self.loss.shutdown, error.0.items(), "the receiver is shut down");
         }
@@ -84,9 +84,9 @@ impl Carrier {
     /// Hands batches on in their order, until the outbox is dropped and empty.
     pub(super) async fn run(mut self) {
         while let Some(batch) = self.queue.recv().await {
-            let items = batch.items();
+            let bytes = batch.pinned_bytes();
             self.hand_on(batch).await;
-            self.waiting.fetch_sub(items, Ordering::Relaxed);
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
         }
     }
 
@@ -158,8 +158,9 @@ mod tests {
         let context = Context::detached(Kind::Receiver, "ami");
         let sink = Sink::new();
         let output = Output::to(sink.consumer());
+        let limit = samples::records(4).pinned_bytes() + samples::records(6).pinned_bytes();
         sink.answer_next([full(), full(), Answer::Accept, Answer::Fail(ConsumeError::permanent("bad"))]);
-        let (outbox, carrier) = outbox(&context, Signal::Logs, output, 10, FinishBy::default());
+        let (outbox, carrier) = outbox(&context, Signal::Logs, output, limit, FinishBy::default());
         outbox.put(samples::records(4));
         outbox.put(samples::records(6));
         outbox.put(samples::records(1)); // no room
@@ -176,7 +177,7 @@ mod tests {
         let output = Output::to(sink.consumer());
         sink.answer_next((0..1000).map(|_| full()));
         let finish_by = FinishBy::default();
-        let (outbox, carrier) = outbox(&context, Signal::Logs, output, 10, Arc::clone(&finish_by));
+        let (outbox, carrier) = outbox(&context, Signal::Logs, output, usize::MAX, Arc::clone(&finish_by));
         outbox.put(samples::records(4));
         finish_by.set(Instant::now() + Duration::from_secs(5)).unwrap();
         drop(outbox);
