@@ -17,6 +17,10 @@ pub mod otlp;
 pub mod otlphttp;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
+#[cfg(feature = "prometheusremotewrite")]
+pub mod prometheusremotewrite;
+#[cfg(any(feature = "prometheus", feature = "prometheusremotewrite"))]
+mod translation;
 
 /// The exporters that were compiled in.
 pub fn factories() -> Vec<ExporterFactory> {
@@ -35,5 +39,7 @@ pub fn factories() -> Vec<ExporterFactory> {
         otlphttp::factory(),
         #[cfg(feature = "prometheus")]
         prometheus::factory(),
+        #[cfg(feature = "prometheusremotewrite")]
+        prometheusremotewrite::factory(),
     ]
 }

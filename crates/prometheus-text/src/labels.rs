@@ -74,6 +74,19 @@ pub fn write_labels_escaped(out: &mut Vec<u8>, rendered: &[u8], scheme: Escaping
     }
 }
 
+/// The names and values of a rendered label set, in its order.
+///
+/// `rendered` must come from [`write_label`] or [`Labels`]; of anything else the part that can not be
+/// read is left out.
+pub fn read_labels(rendered: &[u8]) -> impl Iterator<Item = (String, String)> + '_ {
+    let mut rest = rendered;
+    std::iter::from_fn(move || {
+        let (name, value, tail) = split_first_label(rest)?;
+        rest = tail;
+        Some((name, unescape(&value[1..value.len() - 1])))
+    })
+}
+
 /// The first label's name, its value in quotes as rendered, and what follows the comma.
 fn split_first_label(rendered: &[u8]) -> Option<(String, &[u8], &[u8])> {
     let (name, rest) = if rendered.first() == Some(&b'"') {
@@ -121,6 +134,15 @@ fn unescape(text: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_rendered_can_be_read() {
+        let pairs = [("plain", "a,\"b\"=\\"), ("with.dot", "x\ny"), ("q\"", ""), ("ü", "ü")];
+        let labels = Labels::from_iter(pairs);
+        let read: Vec<_> = read_labels(labels.as_bytes()).collect();
+        assert_eq!(read, pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(read_labels(b"broken").count(), 0);
+    }
 
     #[test]
     fn odd_names_are_quoted_and_can_be_escaped_later() {

@@ -23,8 +23,8 @@ mod number;
 mod writer;
 
 pub use escape::{Escaping, escape_name, is_classic_label_name, is_classic_metric_name, write_escaped_value};
-pub use labels::{Labels, write_label, write_label_name, write_labels_escaped};
-pub use names::{InvalidName, MetricNamer, NameKind, Strategy, label_name, push_label_name};
+pub use labels::{Labels, read_labels, write_label, write_label_name, write_labels_escaped};
+pub use names::{InvalidName, MetricNamer, NameKind, Strategy, label_name, push_label_name, unit_name};
 pub use negotiate::{Format, negotiate};
 pub use number::{write_float, write_int, write_open_metrics_float, write_uint};
 pub use writer::{Exemplar, FamilyWriter, Histogram, Kind, Stamp, Summary, Writer};

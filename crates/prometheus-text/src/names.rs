@@ -215,6 +215,14 @@ fn move_to_end<'a>(tokens: &mut Vec<Cow<'a, str>>, suffix: &'a str) {
     tokens.push(Cow::Borrowed(suffix));
 }
 
+/// The words of a UCUM unit as metadata shows them: `By/s` is `bytes_per_second`. Empty where there is none.
+#[must_use]
+pub fn unit_name(unit: &str) -> String {
+    let mut tokens = Vec::new();
+    add_unit_tokens(&mut tokens, unit);
+    tokens.join("_")
+}
+
 fn add_unit_tokens(tokens: &mut Vec<Cow<'_, str>>, unit: &str) {
     let (main, per) = unit_suffixes(unit);
     let (mut main, mut per) = (classic_unit(main), classic_unit(&per));

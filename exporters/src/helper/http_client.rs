@@ -9,6 +9,7 @@ use otelcol_pipeline::{Clock, ComponentError, ConsumeError, Host};
 
 /// Writes the settings of an exporter over HTTP: those of the HTTP client and of the queue and the repeats beside
 /// the exporter's own.
+#[cfg(any(feature = "otlphttp", feature = "loki"))]
 macro_rules! http_exporter_config {
     (
         $(#[$meta:meta])*
@@ -41,6 +42,7 @@ macro_rules! http_exporter_config {
         }
     };
 }
+#[cfg(any(feature = "otlphttp", feature = "loki"))]
 pub(crate) use http_exporter_config;
 
 /// Gives the client the authenticator that the settings ask for.

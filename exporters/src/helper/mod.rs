@@ -4,14 +4,14 @@
 mod batcher;
 pub mod config;
 mod exporter;
-#[cfg(any(feature = "otlphttp", feature = "loki"))]
+#[cfg(any(feature = "otlphttp", feature = "loki", feature = "prometheusremotewrite"))]
 pub(crate) mod http_client;
 mod job;
 mod notices;
 #[cfg(any(feature = "otlp", feature = "otlphttp"))]
 pub(crate) mod otlp_response;
 mod queue;
-mod retry;
+pub(crate) mod retry;
 mod stats;
 mod stored;
 

@@ -6,12 +6,12 @@ use otelcol_confmap::{GoDuration, present};
 use otelcol_net::config::HttpServerConfig;
 use otelcol_pipeline::{ComponentConfig, ConfigIssue};
 use otelcol_prometheus_text::{MetricNamer, Strategy, label_name};
-use serde::Deserialize;
 
-use super::labels::LabelRules;
 use super::registry::Rules;
-use super::selection::Selection;
 use crate::helper::QueueConfig;
+use crate::translation::{
+    LabelRules, ResourceConversion, resource_issues, selection, strategy, strategy_issue,
+};
 
 otelcol_net::http_server_config! {
     /// Settings of the prometheus exporter: otelcol's keys, and `repeat_namespace` and `max_series`.
@@ -48,46 +48,6 @@ otelcol_net::http_server_config! {
     sections { #[serde(deserialize_with = "present")] }
 }
 
-/// Which resource attributes become labels.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct ResourceConversion {
-    /// All of them. Only in `resource_to_telemetry_conversion`.
-    pub enabled: bool,
-    /// But for those that `job` and `instance` show. Only in `resource_to_telemetry_conversion`.
-    pub exclude_service_attributes: bool,
-    /// Those that match one of these; `*` and `?` stand for any characters and any one.
-    pub included: Vec<String>,
-    /// But for those that match one of these.
-    pub excluded: Vec<String>,
-}
-
-impl ResourceConversion {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    fn has_patterns(&self) -> bool {
-        !self.included.is_empty() || !self.excluded.is_empty()
-    }
-
-    fn has_flags(&self) -> bool {
-        self.enabled || self.exclude_service_attributes
-    }
-
-    fn selection(&self) -> Selection {
-        if self.has_patterns() {
-            Selection::Patterns { included: self.included.clone(), excluded: self.excluded.clone() }
-        } else if self.enabled && self.exclude_service_attributes {
-            Selection::AllButService
-        } else if self.enabled {
-            Selection::All
-        } else {
-            Selection::None
-        }
-    }
-}
-
 impl ComponentConfig for Config {
     fn validate(&self) -> Vec<ConfigIssue> {
         let mut issues = Vec::new();
@@ -96,34 +56,6 @@ impl ComponentConfig for Config {
             issue(
                 "endpoint",
                 "expecting a non-blank address to run the Prometheus metrics handler".to_owned(),
-            );
-        }
-        if self.resource_constant_labels.has_flags() {
-            issue(
-                "resource_constant_labels",
-                "enabled and exclude_service_attributes are not supported under resource_constant_labels; use included and excluded instead".to_owned(),
-            );
-        }
-        if !self.resource_to_telemetry_conversion.is_empty() && !self.resource_constant_labels.is_empty() {
-            issue(
-                "resource_to_telemetry_conversion",
-                "cannot configure both resource_to_telemetry_conversion and resource_constant_labels; resource_to_telemetry_conversion is deprecated".to_owned(),
-            );
-        }
-        let older = &self.resource_to_telemetry_conversion;
-        if older.has_flags() && older.has_patterns() {
-            issue(
-                "resource_to_telemetry_conversion",
-                "cannot configure both legacy enabled/exclude_service_attributes and included/excluded patterns; enabled and exclude_service_attributes are deprecated".to_owned(),
-            );
-        }
-        if !self.translation_strategy.is_empty() && Strategy::parse(&self.translation_strategy).is_none() {
-            issue(
-                "translation_strategy",
-                format!(
-                    "invalid translation_strategy: {}, expected UnderscoreEscapingWithSuffixes, UnderscoreEscapingWithoutSuffixes, NoUTF8EscapingWithSuffixes or NoTranslation",
-                    self.translation_strategy
-                ),
             );
         }
         for name in self.const_labels.keys() {
@@ -138,17 +70,15 @@ impl ComponentConfig for Config {
             issue("max_series", "must be at least 1".to_owned());
         }
         issues
+            .extend(resource_issues(&self.resource_to_telemetry_conversion, &self.resource_constant_labels));
+        issues.extend(strategy_issue(&self.translation_strategy));
+        issues
     }
 }
 
 impl Config {
     fn strategy(&self) -> Strategy {
-        let by_suffixes = if self.add_metric_suffixes {
-            Strategy::UnderscoreEscapingWithSuffixes
-        } else {
-            Strategy::UnderscoreEscapingWithoutSuffixes
-        };
-        Strategy::parse(&self.translation_strategy).unwrap_or(by_suffixes)
+        strategy(&self.translation_strategy, self.add_metric_suffixes)
     }
 
     /// Whether names may hold characters that a scraper has to ask for.
@@ -158,11 +88,7 @@ impl Config {
 
     pub(super) fn rules(&self) -> Rules {
         let strategy = self.strategy();
-        let resource = if self.resource_constant_labels.is_empty() {
-            self.resource_to_telemetry_conversion.selection()
-        } else {
-            self.resource_constant_labels.selection()
-        };
+        let resource = selection(&self.resource_to_telemetry_conversion, &self.resource_constant_labels);
         let constant = self
             .const_labels
             .iter()

@@ -3,18 +3,17 @@
 mod config;
 mod exporter;
 mod family;
-mod labels;
 mod points;
 mod reason;
 mod registry;
 mod render;
-mod selection;
 mod server;
 mod spares;
 mod stats;
 mod value;
 
-pub use config::{Config, ResourceConversion};
+pub use crate::translation::ResourceConversion;
+pub use config::Config;
 
 use otelcol_pdata::Signal;
 use otelcol_pipeline::ExporterFactory;

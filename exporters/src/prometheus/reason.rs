@@ -1,5 +1,7 @@
 //! Why a point was not stored, or was stored other than it came.
 
+use crate::translation::LabelError;
+
 /// A point that is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dropped {
@@ -12,6 +14,15 @@ pub(super) enum Dropped {
     OutOfOrder,
     UnspecifiedTemporality,
     InvalidValue,
+}
+
+impl From<LabelError> for Dropped {
+    fn from(error: LabelError) -> Self {
+        match error {
+            LabelError::Invalid => Dropped::InvalidLabel,
+            LabelError::TooLong => Dropped::LabelsTooLong,
+        }
+    }
 }
 
 impl Dropped {

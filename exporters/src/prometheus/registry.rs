@@ -11,10 +11,10 @@ use otelcol_pdata::model::metrics::{Metric, ResourceMetrics};
 use otelcol_prometheus_text::{Kind, MetricNamer};
 
 use super::family::{Family, Point, Stored};
-use super::labels::{LabelRules, LabelWriter, MAX_LABELS, SharedLabels, instance, job};
-use super::points::{MetricShape, PointIn, for_each_point};
+use super::points::{PointIn, for_each_point};
 use super::reason::{Conflict, Dropped, Tally};
 use super::value::Sample;
+use crate::translation::{LabelRules, LabelWriter, MAX_LABELS, MetricShape, SharedLabels, instance, job};
 
 const NANOS_IN_MILLI: u64 = 1_000_000;
 

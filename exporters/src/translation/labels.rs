@@ -8,30 +8,38 @@ use otelcol_pdata::model::common::{AnyValue, InstrumentationScope, KeyValue};
 use otelcol_pdata::model::{as_string, attr};
 use otelcol_prometheus_text::{InvalidName, Strategy, label_name, push_label_name, write_label};
 
-use super::reason::Dropped;
 use super::selection::{
     SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE, Selection, is_service_attribute,
 };
 
+/// Labels that can not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LabelError {
+    /// An attribute's name leaves no label name.
+    Invalid,
+    /// They are longer than [`MAX_LABELS`].
+    TooLong,
+}
+
 /// Longest label text of a series; a longer one is a mistake or an attack.
-pub(super) const MAX_LABELS: usize = 16 * 1024;
+pub(crate) const MAX_LABELS: usize = 16 * 1024;
 
 /// How labels are named and which ones are added.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LabelRules {
-    pub(super) strategy: Strategy,
+pub(crate) struct LabelRules {
+    pub(crate) strategy: Strategy,
     /// Name and value, names as they stand in the output.
-    pub(super) constant: Vec<(String, String)>,
-    pub(super) scope: bool,
-    pub(super) resource: Selection,
+    pub(crate) constant: Vec<(String, String)>,
+    pub(crate) scope: bool,
+    pub(crate) resource: Selection,
 }
 
 /// The labels that all points of one resource and scope share, sorted by name.
 #[derive(Debug, Default)]
-pub(super) struct SharedLabels {
+pub(crate) struct SharedLabels {
     labels: Vec<SharedLabel>,
     /// Two of them wanted the same name.
-    pub(super) conflict: bool,
+    pub(crate) conflict: bool,
 }
 
 #[derive(Debug)]
@@ -53,15 +61,20 @@ impl SharedLabel {
 }
 
 /// `service.namespace/service.name`, the `job` label.
-pub(super) fn job(resource: &[KeyValue]) -> Option<String> {
+pub(crate) fn job(resource: &[KeyValue]) -> Option<String> {
     let name = text_of(attr(resource, SERVICE_NAME)?);
     let Some(namespace) = attr(resource, SERVICE_NAMESPACE) else { return Some(name.into_owned()) };
     Some(format!("{}/{name}", text_of(namespace)))
 }
 
 /// `service.instance.id`, the `instance` label.
-pub(super) fn instance(resource: &[KeyValue]) -> Option<String> {
+pub(crate) fn instance(resource: &[KeyValue]) -> Option<String> {
     attr(resource, SERVICE_INSTANCE_ID).map(|value| text_of(value).into_owned())
+}
+
+/// Whether `job` and `instance` show this attribute.
+pub(crate) fn is_identifying(key: &str) -> bool {
+    is_service_attribute(key)
 }
 
 impl SharedLabels {
@@ -69,7 +82,7 @@ impl SharedLabels {
     ///
     /// # Errors
     /// An attribute whose name leaves no label name.
-    pub(super) fn new(
+    pub(crate) fn new(
         rules: &LabelRules,
         resource: &[KeyValue],
         scope: Option<&InstrumentationScope>,
@@ -96,7 +109,7 @@ impl SharedLabels {
     ///
     /// # Errors
     /// An attribute whose name leaves no label name.
-    pub(super) fn of_target(
+    pub(crate) fn of_target(
         rules: &LabelRules,
         resource: &[KeyValue],
         job: &str,
@@ -171,7 +184,7 @@ impl SharedLabels {
     }
 
     /// The text of these labels alone.
-    pub(super) fn text(&self) -> Vec<u8> {
+    pub(crate) fn text(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for label in &self.labels {
             push_text(&mut out, &label.text);
@@ -182,7 +195,7 @@ impl SharedLabels {
 
 /// Renders the labels of one point after the other without allocating once its buffers have grown.
 #[derive(Debug, Default)]
-pub(super) struct LabelWriter {
+pub(crate) struct LabelWriter {
     names: String,
     own: Vec<Own>,
     out: Vec<u8>,
@@ -197,25 +210,25 @@ struct Own {
 
 /// Label text and whether attributes had to share a name.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Rendered<'a> {
-    pub(super) text: &'a [u8],
-    pub(super) conflict: bool,
+pub(crate) struct Rendered<'a> {
+    pub(crate) text: &'a [u8],
+    pub(crate) conflict: bool,
 }
 
 impl LabelWriter {
     /// The labels of a point: `shared` and its attributes. `reserved` (`le`, `quantile`) is renamed.
-    pub(super) fn render(
+    pub(crate) fn render(
         &mut self,
         strategy: Strategy,
         shared: &SharedLabels,
         attributes: &[KeyValue],
         reserved: &str,
-    ) -> Result<Rendered<'_>, Dropped> {
+    ) -> Result<Rendered<'_>, LabelError> {
         self.name_all(strategy, attributes, reserved)?;
         self.out.clear();
         let conflict = self.merge(shared, attributes);
         if self.out.len() > MAX_LABELS {
-            return Err(Dropped::LabelsTooLong);
+            return Err(LabelError::TooLong);
         }
         Ok(Rendered { text: &self.out, conflict: conflict || shared.conflict })
     }
@@ -225,15 +238,15 @@ impl LabelWriter {
         strategy: Strategy,
         attributes: &[KeyValue],
         reserved: &str,
-    ) -> Result<(), Dropped> {
+    ) -> Result<(), LabelError> {
         self.names.clear();
         self.own.clear();
         for (attribute, KeyValue { key, .. }) in attributes.iter().enumerate() {
             let start = self.names.len();
-            push_label_name(&mut self.names, key, strategy).map_err(|_| Dropped::InvalidLabel)?;
+            push_label_name(&mut self.names, key, strategy).map_err(|_| LabelError::Invalid)?;
             let name = &self.names[start..];
             if name.starts_with("__") {
-                return Err(Dropped::InvalidLabel);
+                return Err(LabelError::Invalid);
             }
             if !reserved.is_empty() && name == reserved {
                 self.names.insert_str(start, "exported_");

@@ -15,7 +15,7 @@ fn rendered(
     shared: &SharedLabels,
     attributes: &[KeyValue],
     reserved: &str,
-) -> Result<(String, bool), Dropped> {
+) -> Result<(String, bool), LabelError> {
     let mut writer = LabelWriter::default();
     let rendered = writer.render(CLASSIC, shared, attributes, reserved)?;
     Ok((String::from_utf8(rendered.text.to_vec()).unwrap(), rendered.conflict))
@@ -66,10 +66,10 @@ fn labels_of_the_writer_are_renamed_and_reserved_ones_refused() {
     let none = SharedLabels::default();
     assert_eq!(rendered(&none, &[string("le", "x")], "le").unwrap().0, r#"exported_le="x""#);
     assert_eq!(rendered(&none, &[string("le", "x")], "quantile").unwrap().0, r#"le="x""#);
-    assert_eq!(rendered(&none, &[string("__name__", "x")], ""), Err(Dropped::InvalidLabel));
-    assert_eq!(rendered(&none, &[string("", "x")], ""), Err(Dropped::InvalidLabel));
+    assert_eq!(rendered(&none, &[string("__name__", "x")], ""), Err(LabelError::Invalid));
+    assert_eq!(rendered(&none, &[string("", "x")], ""), Err(LabelError::Invalid));
     let long = "x".repeat(MAX_LABELS);
-    assert_eq!(rendered(&none, &[string("a", long)], ""), Err(Dropped::LabelsTooLong));
+    assert_eq!(rendered(&none, &[string("a", long)], ""), Err(LabelError::TooLong));
 }
 
 /// Labels as a map, made the slow way. Keys are unique here, names need not be.

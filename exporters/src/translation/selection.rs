@@ -2,7 +2,7 @@
 
 /// A choice of resource attributes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Selection {
+pub(crate) enum Selection {
     None,
     All,
     /// All but those that `job` and `instance` show.
@@ -14,17 +14,17 @@ pub(super) enum Selection {
     },
 }
 
-pub(super) const SERVICE_NAME: &str = "service.name";
-pub(super) const SERVICE_NAMESPACE: &str = "service.namespace";
-pub(super) const SERVICE_INSTANCE_ID: &str = "service.instance.id";
+pub(crate) const SERVICE_NAME: &str = "service.name";
+pub(crate) const SERVICE_NAMESPACE: &str = "service.namespace";
+pub(crate) const SERVICE_INSTANCE_ID: &str = "service.instance.id";
 
 /// Whether `job` and `instance` are made of this attribute.
-pub(super) fn is_service_attribute(key: &str) -> bool {
+pub(crate) fn is_service_attribute(key: &str) -> bool {
     matches!(key, SERVICE_NAME | SERVICE_NAMESPACE | SERVICE_INSTANCE_ID)
 }
 
 impl Selection {
-    pub(super) fn selects(&self, key: &str) -> bool {
+    pub(crate) fn selects(&self, key: &str) -> bool {
         match self {
             Selection::None => false,
             Selection::All => true,
