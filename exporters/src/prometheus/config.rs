@@ -44,8 +44,6 @@ otelcol_net::http_server_config! {
         /// Most series kept; points of further ones are dropped and counted.
         pub max_series: usize = 1_000_000,
     }
-    // An empty one counts as written.
-    sections { #[serde(deserialize_with = "present")] }
 }
 
 impl ComponentConfig for Config {

@@ -72,6 +72,7 @@ pub(crate) fn instance(resource: &[KeyValue]) -> Option<String> {
     attr(resource, SERVICE_INSTANCE_ID).map(|value| text_of(value).into_owned())
 }
 
+#[cfg(feature = "prometheusremotewrite")]
 /// Whether `job` and `instance` show this attribute.
 pub(crate) fn is_identifying(key: &str) -> bool {
     is_service_attribute(key)

@@ -6,9 +6,11 @@ mod resource;
 mod selection;
 mod shape;
 
-pub(crate) use labels::{
-    LabelError, LabelRules, LabelWriter, MAX_LABELS, SharedLabels, instance, is_identifying, job,
-};
+#[cfg(feature = "prometheus")]
+pub(crate) use labels::MAX_LABELS;
+#[cfg(feature = "prometheusremotewrite")]
+pub(crate) use labels::is_identifying;
+pub(crate) use labels::{LabelError, LabelRules, LabelWriter, SharedLabels, instance, job};
 pub use resource::ResourceConversion;
 pub(crate) use resource::{resource_issues, selection, strategy, strategy_issue};
 pub(crate) use shape::MetricShape;

@@ -20,7 +20,7 @@ YAML
   --enable-feature=exemplar-storage,metadata-wal-records </dev/null >"$dir/log" 2>&1 &
 pid=$!
 for _ in $(seq 200); do
-  port=$(sed -n 's/.*msg="Listening on" address=127.0.0.1:\([0-9]*\).*/\1/p' "$dir/log" | head -1)
+  port=$(sed -n 's/.*msg="Listening on".* address=127.0.0.1:\([0-9]*\).*/\1/p' "$dir/log" | head -1)
   if [ -n "$port" ] && curl -fs "127.0.0.1:$port/-/ready" >/dev/null; then
     echo "$pid $port"
     exit 0

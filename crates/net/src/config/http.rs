@@ -6,29 +6,20 @@ use otelcol_confmap::GoDuration;
 use serde::Deserialize;
 
 /// Writes the settings of a component that is an HTTP server, flat as otelcol has them; `config/flat.rs` says why and
-/// how. `sections` gives an attribute to the optional sections.
+/// how.
 #[macro_export]
 macro_rules! http_server_config {
-    (
-        $(#[$meta:meta])*
-        pub struct $name:ident { $($own:tt)* }
-        $(defaults { $($defaults:tt)* })?
-        $(sections { #[$section:meta] })?
-    ) => {
+    ($($config:tt)*) => {
         $crate::flat_config! {
-            $(#[$meta])*
-            pub struct $name { $($own)* }
-            $(defaults { $($defaults)* })?
+            $($config)*
             shared $crate::config::HttpServerConfig {
                 /// `host:port`, `:port`, or a path where `transport` is `unix`. The component sets the default.
                 pub endpoint: String = String::new(),
                 /// `tcp` (default), `tcp4`, `tcp6` or `unix`.
                 pub transport: String = "tcp".to_owned(),
                 /// TLS; plain text where absent.
-                $( #[$section] )?
                 pub tls: Option<$crate::config::ServerTls> = None,
                 /// Answers to browsers of other origins.
-                $( #[$section] )?
                 pub cors: Option<$crate::config::CorsConfig> = None,
                 /// Largest body in bytes, before and after decompression. 0 means 20 MiB.
                 pub max_request_body_size: usize = 0,
@@ -47,7 +38,6 @@ macro_rules! http_server_config {
                 /// Time from the headers of a request to the last byte of its response. Zero: no limit.
                 pub write_timeout: otelcol_confmap::GoDuration = otelcol_confmap::GoDuration::from_secs(30),
                 /// otelcol's newer way to write the next two.
-                $( #[$section] )?
                 pub keepalive: Option<$crate::config::HttpServerKeepalive> = None,
                 /// How long a connection may wait for its next request. Zero: `read_timeout`.
                 pub idle_timeout: otelcol_confmap::GoDuration = otelcol_confmap::GoDuration::from_secs(60),

@@ -318,7 +318,7 @@ fn wrong_settings_are_named() {
     let keys: Vec<&str> = all.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(
         keys,
-        ["endpoint", "resource_constant_labels", "translation_strategy", "const_labels", "max_series"]
+        ["endpoint", "const_labels", "max_series", "resource_constant_labels", "translation_strategy"]
     );
     assert_eq!(all[0].1, "expecting a non-blank address to run the Prometheus metrics handler");
     let both = issues(
