@@ -71,8 +71,9 @@ pub fn all() -> &'static [Cause] {
 /// busy, away or did not answer.
 #[must_use]
 pub fn is_failure(number: u8) -> bool {
-    // 0 is what an unanswered leg ends with; 26 is a branch of a fork that lost; 31 is what most SIP endings become.
-    !matches!(number, 0 | 16..=19 | 21 | 23 | 26 | 31)
+    // 0 is what an unanswered leg ends with; 26 is a branch of a fork that lost; 31 and 127 are what SIP's endings become
+    // that have no cause of their own, a caller's cancel among them.
+    !matches!(number, 0 | 16..=19 | 21 | 23 | 26 | 31 | 127)
 }
 
 const fn cause(number: u8, name: &'static str, text: &'static str) -> Cause {
@@ -207,10 +208,10 @@ mod tests {
 
     #[test]
     fn what_counts_as_a_failure() {
-        for fine in [0, 16, 17, 18, 19, 21, 26, 31] {
+        for fine in [0, 16, 17, 18, 19, 21, 26, 31, 127] {
             assert!(!is_failure(fine), "{fine}");
         }
-        for failed in [1, 3, 20, 27, 34, 38, 41, 42, 58, 127] {
+        for failed in [1, 3, 20, 27, 34, 38, 41, 42, 58] {
             assert!(is_failure(failed), "{failed}");
         }
     }

@@ -39,6 +39,13 @@ pub fn mos(loss: f64, jitter_ms: f64, rtt_ms: f64) -> f64 {
     mos_of_rating(rating(loss, jitter_ms, rtt_ms))
 }
 
+/// The mean opinion score of one report block of RTCP (RFC 3550, 6.4.1) as AMI shows it: `FractionLost` in 256ths, `IAJitter` in
+/// units of the RTP clock, which is taken for the 8 kHz of a telephone's codecs, and `RTT` in seconds, where it is known.
+#[must_use]
+pub fn mos_of_rtcp(fraction_lost: f64, jitter: f64, rtt: Option<f64>) -> f64 {
+    mos(fraction_lost / 256.0, jitter / 8.0, rtt.unwrap_or(0.0) * 1000.0)
+}
+
 /// The transmission rating `R` behind [`mos`], at most 93.2. Below 50 nearly everybody is dissatisfied.
 #[must_use]
 pub fn rating(loss: f64, jitter_ms: f64, rtt_ms: f64) -> f64 {
@@ -136,6 +143,12 @@ mod tests {
         ] {
             near(mos(loss, jitter, rtt), expected);
         }
+    }
+
+    #[test]
+    fn a_report_of_rtcp() {
+        near(mos_of_rtcp(12.8, 160.0, Some(0.2)), mos(0.05, 20.0, 200.0));
+        near(mos_of_rtcp(0.0, 0.0, None), mos(0.0, 0.0, 0.0));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::desk::Desk;
 
 /// How often time passes for what waits.
-const TICK: Duration = Duration::from_millis(500);
+pub(super) const TICK: Duration = Duration::from_millis(500);
 
 /// The wait before the last metrics are offered again, if the pipeline names none.
 const RETRY: Duration = Duration::from_millis(200);

@@ -13,6 +13,7 @@ pub use super::book::{Buckets, DialerConfig, SessionConfig, StateLimits};
 pub use super::logs::LogsConfig;
 use super::metrics;
 pub use super::metrics::config::{CountBy, MetricSetting};
+pub use super::traces::{TracesConfig, TracesLimits};
 use super::wire::FrameLimits;
 
 /// The classes that `Events:` and `read =` know (main/manager.c).
@@ -80,6 +81,8 @@ pub struct Config {
     pub metrics: BTreeMap<String, MetricSetting>,
     /// What `asterisk.calls.total` and `asterisk.calls.active` count.
     pub count_by: CountBy,
+    /// What goes into the trace of a call.
+    pub traces: TracesConfig,
     /// Which events become log records.
     pub logs: LogsConfig,
     /// How agents' sessions with a dialer are recognised.
@@ -111,6 +114,7 @@ impl Default for Config {
             redaction: redaction::Settings::default(),
             metrics: BTreeMap::new(),
             count_by: CountBy::default(),
+            traces: TracesConfig::default(),
             logs: LogsConfig::default(),
             dialer: DialerConfig::default(),
             buckets: Buckets::default(),
@@ -286,6 +290,9 @@ impl ComponentConfig for Config {
         }
         for found in self.redaction.issues() {
             issues.push(ConfigIssue::new(format!("redaction::{}", found.path), found.message));
+        }
+        for (path, message) in self.traces.issues() {
+            issues.push(ConfigIssue::new(format!("traces::{path}"), message));
         }
         for name in metrics::unknown_names(&self.metrics) {
             let message = format!("no metric of this receiver is called {name:?}; the README lists them");

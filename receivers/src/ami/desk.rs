@@ -20,9 +20,10 @@ use super::mask::{Mask, class};
 use super::metrics::Metrics;
 use super::outbox::Outbox;
 use super::signal::{At, List, Nanos, Session, Signal};
+use super::traces::Tracer;
 use super::wire::EventKind;
 
-/// Records that are sent on together at most.
+/// Records, or spans, that are sent on together at most; a trace is not torn apart for it.
 const BATCH: usize = 1000;
 
 /// The instrumentation scope of metrics.
@@ -36,6 +37,7 @@ const SERVICE: &str = "asterisk";
 pub(super) struct Outboxes {
     /// Metrics are collected when they are due; there is nothing to wait.
     pub(super) metrics: bool,
+    pub(super) traces: Option<Outbox>,
     pub(super) logs: Option<Outbox>,
 }
 
@@ -50,6 +52,7 @@ pub(super) struct Desk {
     system: String,
     book: Book,
     metrics: Option<Metrics>,
+    traces: Option<(Tracer, Outbox)>,
     logs: Option<(Logs, Outbox)>,
     counts: EventCounts,
     /// How far Asterisk's clock is ahead of this host's, or behind.
@@ -60,6 +63,7 @@ impl Desk {
     pub(super) fn new(context: &Context, config: &Config, host: &str, outboxes: Outboxes) -> Self {
         let redactor = Redactor::new(&config.redaction);
         let logs = |outbox| (Logs::new(&config.logs, redactor.clone(), context.build.version), outbox);
+        let traces = |outbox| (Tracer::new(context, config.traces.clone(), redactor.clone()), outbox);
         let metrics = || {
             let dialer = !config.dialer.agent_sessions.is_empty();
             Metrics::new(&config.metrics, config.count_by, dialer, context.clock.unix_nanos())
@@ -72,6 +76,7 @@ impl Desk {
             resource_attributes: config.resource_attributes.clone(),
             resource: Resource::default(),
             book: Book::new(config.book()),
+            traces: outboxes.traces.map(traces),
             logs: outboxes.logs.map(logs),
             counts: EventCounts::new(context),
             ahead: 0,
@@ -89,18 +94,25 @@ impl Desk {
         for class in self.metrics.iter().flat_map(Metrics::classes) {
             mask.add(class);
         }
-        if let Some((logs, _)) = &self.logs {
-            for kind in EventKind::ALL.iter().filter(|kind| **kind != EventKind::Other && logs.wants(**kind))
-            {
-                mask.add(class(*kind));
-            }
+        let wanted = |kind: EventKind| {
+            self.logs.as_ref().is_some_and(|(logs, _)| logs.wants(kind))
+                || self.traces.as_ref().is_some_and(|(traces, _)| traces.wants(kind))
+        };
+        for kind in EventKind::ALL.iter().filter(|kind| **kind != EventKind::Other && wanted(**kind)) {
+            mask.add(class(*kind));
         }
         mask.value()
     }
 
     /// The lists that whatever is connected needs.
     pub(super) fn lists(&self) -> Vec<List> {
-        if self.metrics.is_some() { List::ALL.to_vec() } else { vec![List::Channels] }
+        if self.metrics.is_some() {
+            List::ALL.to_vec()
+        } else if self.traces.is_some() {
+            vec![List::Channels, List::Bridges, List::Queues, List::Conferences]
+        } else {
+            vec![List::Channels]
+        }
     }
 
     /// All metrics as of now.
@@ -136,7 +148,12 @@ impl Desk {
 
     /// The end: what is open is sent as it is. Nothing is taken after it.
     pub(super) fn finish(&mut self) {
+        let now = self.now().happened;
+        if let Some((traces, _)) = &mut self.traces {
+            traces.shut_down(now);
+        }
         self.flush();
+        self.traces = None;
         self.logs = None;
     }
 
@@ -147,6 +164,9 @@ impl Desk {
         named.unwrap_or(&self.host).clone_into(&mut self.system);
         if let Some((logs, _)) = &mut self.logs {
             logs.set_system(&self.system);
+        }
+        if let Some((traces, _)) = &mut self.traces {
+            traces.set_system(&self.system);
         }
         let mut attributes = BTreeMap::from([("host.name", self.host.as_str()), ("service.name", SERVICE)]);
         attributes.extend(named.map(|name| ("asterisk.systemname", name)));
@@ -165,6 +185,20 @@ impl Desk {
             if logs.waiting() >= BATCH {
                 self.send_logs();
             }
+        }
+        if let Some((traces, _)) = &mut self.traces {
+            traces.observe(signal, &self.book, at);
+            if traces.waiting() >= BATCH {
+                self.send_traces();
+            }
+        }
+    }
+
+    fn send_traces(&mut self) {
+        if let Some((traces, outbox)) = &mut self.traces
+            && let Some(batch) = traces.take(&self.resource)
+        {
+            outbox.put(batch);
         }
     }
 
@@ -197,6 +231,7 @@ impl Hear for Desk {
     fn flush(&mut self) {
         self.counts.flush();
         self.send_logs();
+        self.send_traces();
     }
 }
 

@@ -80,7 +80,11 @@ impl Component for Ami {
     async fn start(&self, _: &Host) -> Result<(), ComponentError> {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let metrics = self.outputs.get(BatchSignal::Metrics).is_connected().await;
-        let outboxes = Outboxes { metrics, logs: self.outbox(BatchSignal::Logs).await };
+        let outboxes = Outboxes {
+            metrics,
+            traces: self.outbox(BatchSignal::Traces).await,
+            logs: self.outbox(BatchSignal::Logs).await,
+        };
         let desk = Desk::new(&self.context, &self.config, &host, outboxes);
         let mask = match self.config.events.join(",") {
             own if !own.is_empty() => own,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use otelcol_asterisk::ids::call_trace_id;
 use otelcol_confmap::{GoDuration, Opaque};
 use otelcol_pdata::Batch;
 use otelcol_pdata::model::as_string;
@@ -92,6 +93,38 @@ async fn a_call_becomes_log_records() {
     assert!(
         records.iter().all(|record| record.trace_id == records[0].trace_id && record.trace_id.len() == 16)
     );
+}
+
+#[tokio::test]
+async fn a_call_becomes_a_trace() {
+    let rig = Rig::start(|config| config.traces.late_event_wait = GoDuration::from_secs(0)).await;
+    let events = Transcript::load("asterisk22", "dial_answered").events();
+    let open = events.iter().position(|event| event.event() == "BridgeEnter").unwrap();
+    rig.asterisk.play(&events);
+    rig.asterisk.play(&Transcript::load("asterisk22", "queue_abandon").events()[..open]);
+    rig.stop().await;
+
+    let traces = rig.batches(BatchSignal::Traces);
+    let blocks = traces.iter().flat_map(|batch| batch.traces().unwrap());
+    let scopes: Vec<_> = blocks
+        .inspect(|block| {
+            let resource = texts(&block.resource.as_ref().unwrap().attributes);
+            assert_eq!(resource["asterisk.systemname"], "pbx1");
+        })
+        .flat_map(|block| &block.scope_spans)
+        .collect();
+    let roots: Vec<_> = scopes
+        .iter()
+        .flat_map(|scope| &scope.spans)
+        .filter(|span| span.parent_span_id.is_empty())
+        .map(|span| (span.trace_id.clone(), texts(&span.attributes)))
+        .collect();
+    // The name of the system goes into the ids.
+    assert_eq!(roots[0].0, call_trace_id("pbx1", "1795307214.8"));
+    assert_eq!(roots[0].1["asterisk.disposition"], "ANSWERED");
+    assert_eq!(roots[1].0, call_trace_id("pbx1", "1795307274.48"));
+    assert_eq!(roots[1].1["asterisk.unfinished"], "true");
+    assert_eq!(roots.len(), 2);
 }
 
 /// The number of each metric with one point and no attribute.

@@ -1,0 +1,359 @@
+//! The trace of one call while it grows: small, because twenty thousand of them are open at a time.
+
+use std::sync::Arc;
+
+use otelcol_asterisk::ids;
+
+use super::config::TracesLimits;
+use super::names::{Attribute, EventName, SpanName};
+use crate::ami::book::{BridgeKey, CallKey};
+use crate::ami::signal::Nanos;
+
+/// The root's place among a trace's spans.
+pub(super) const ROOT: usize = 0;
+
+/// A value of an attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Text(Box<str>),
+    /// A name of ours.
+    Word(&'static str),
+    Int(i64),
+    Bool(bool),
+    /// Channels, by their numbers among [`Trace::legs`].
+    Legs(Vec<u32>),
+}
+
+/// Attributes, each key once.
+#[derive(Debug, Default)]
+pub(super) struct Attributes(Vec<(Attribute, Value)>);
+
+impl Attributes {
+    /// Sets a value in place of the one before.
+    pub(super) fn set(&mut self, key: Attribute, value: Value) {
+        match self.0.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, place)) => *place = value,
+            None => {
+                // Most spans have few; doubling would waste half of what 20,000 calls need.
+                if self.0.len() == self.0.capacity() {
+                    self.0.reserve_exact(2);
+                }
+                self.0.push((key, value));
+            }
+        }
+    }
+
+    /// Adds a leg to a list of legs, unless it is in it.
+    pub(super) fn add_leg(&mut self, key: Attribute, leg: u32) {
+        if let Some((_, Value::Legs(legs))) = self.0.iter_mut().find(|(known, _)| *known == key)
+            && !legs.contains(&leg)
+        {
+            legs.push(leg);
+        }
+    }
+
+    pub(super) fn get(&self, key: Attribute) -> Option<&Value> {
+        self.0.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(Attribute, Value)> {
+        self.0.iter()
+    }
+}
+
+/// Whose a span is, by which the one that is open is found again. The n-th span of a name and an owner has the id
+/// that they and n give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    Call,
+    /// By its number among [`Trace::legs`].
+    Leg(u32),
+    Bridge(BridgeKey),
+    /// A leg together with an agent's session.
+    Session(u32, CallKey),
+}
+
+/// How something went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Status {
+    #[default]
+    Unset,
+    Error(&'static str),
+}
+
+/// Something that happened at one moment.
+#[derive(Debug)]
+pub(super) struct SpanEvent {
+    pub(super) name: EventName,
+    pub(super) at: Nanos,
+    pub(super) attributes: Attributes,
+}
+
+/// Another span that has to do with this one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    pub(super) trace: [u8; 16],
+    pub(super) span: [u8; 8],
+}
+
+/// What few spans have.
+#[derive(Debug, Default)]
+pub(super) struct Extra {
+    pub(super) events: Vec<SpanEvent>,
+    pub(super) dropped_events: u32,
+    pub(super) links: Vec<Link>,
+}
+
+/// A span.
+#[derive(Debug)]
+pub(super) struct Span {
+    pub(super) name: SpanName,
+    pub(super) owner: Owner,
+    pub(super) parent: u32,
+    pub(super) id: [u8; 8],
+    pub(super) start: Nanos,
+    /// `None` while it is open.
+    pub(super) end: Option<Nanos>,
+    pub(super) status: Status,
+    pub(super) attributes: Attributes,
+    pub(super) extra: Option<Box<Extra>>,
+}
+
+/// What RTCP said of a leg.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Quality {
+    sum: f32,
+    lowest: f32,
+    reports: u16,
+}
+
+impl Quality {
+    pub(super) fn add(&mut self, mos: f64) {
+        #[expect(clippy::cast_possible_truncation, reason = "between 1 and 4.5")]
+        let mos = mos as f32;
+        if self.reports == u16::MAX {
+            return;
+        }
+        self.lowest = if self.reports == 0 { mos } else { self.lowest.min(mos) };
+        self.sum += mos;
+        self.reports += 1;
+    }
+
+    /// Mean and lowest score, to two decimals.
+    pub(super) fn mos(&self) -> Option<(f64, f64)> {
+        let round = |value: f32| (f64::from(value) * 100.0).round() / 100.0;
+        (self.reports > 0).then(|| (round(self.sum / f32::from(self.reports)), round(self.lowest)))
+    }
+}
+
+/// A leg: a channel, for as long as it belongs to the call.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) uniqueid: Arc<str>,
+    pub(super) channel: Box<str>,
+    pub(super) caller_id: Box<str>,
+    pub(super) caller_name: Box<str>,
+    pub(super) account: Box<str>,
+    pub(super) context: Box<str>,
+    pub(super) exten: Box<str>,
+    pub(super) quality: Quality,
+    /// Its hangup was asked for.
+    pub(super) hangup_requested: bool,
+    /// Its span, if the limit left one.
+    pub(super) span: Option<u32>,
+}
+
+/// A call's spans.
+#[derive(Debug)]
+pub(super) struct Trace {
+    pub(super) id: [u8; 16],
+    pub(super) linkedid: Arc<str>,
+    /// In the order in which they were opened; the root first, each parent before its children.
+    pub(super) spans: Vec<Span>,
+    pub(super) legs: Vec<Leg>,
+    /// Spans that the limit left out.
+    pub(super) dropped_spans: u32,
+}
+
+impl Trace {
+    /// A trace with its root open.
+    pub(super) fn new(id: [u8; 16], linkedid: Arc<str>, began: Nanos) -> Self {
+        let root = Span {
+            name: SpanName::Call,
+            owner: Owner::Call,
+            parent: 0,
+            id: ids::call_root_span_id(&id),
+            start: began,
+            end: None,
+            status: Status::Unset,
+            attributes: Attributes::default(),
+            extra: None,
+        };
+        Self { id, linkedid, spans: vec![root], legs: Vec::new(), dropped_spans: 0 }
+    }
+
+    /// Opens a span below `parent`, or below the root if that has ended. `subject` is what makes its id, together with name
+    /// and number. `None` beyond the limit, and after the end of the call: what comes late opens nothing.
+    pub(super) fn open(
+        &mut self,
+        name: SpanName,
+        owner: Owner,
+        subject: &str,
+        parent: usize,
+        at: Nanos,
+        limits: &TracesLimits,
+    ) -> Option<usize> {
+        if self.spans[ROOT].end.is_some() {
+            return None;
+        }
+        if self.spans.len() >= limits.spans_per_call {
+            self.dropped_spans += 1;
+            return None;
+        }
+        let parent = if self.spans[parent].end.is_some() { ROOT } else { parent };
+        let id = self.new_id(name, owner, subject);
+        let start = self.spans[parent].start.max(at);
+        self.spans.push(Span {
+            name,
+            owner,
+            parent: u32::try_from(parent).unwrap_or(0),
+            id,
+            start,
+            end: None,
+            status: Status::Unset,
+            attributes: Attributes::default(),
+            extra: None,
+        });
+        Some(self.spans.len() - 1)
+    }
+
+    /// The id of the n-th span of a name and an owner.
+    fn new_id(&self, name: SpanName, owner: Owner, subject: &str) -> [u8; 8] {
+        let mut number =
+            self.spans.iter().filter(|span| span.name == name && span.owner == owner).count() + 1;
+        loop {
+            let id = match number {
+                1 => ids::span_id(&self.id, name.name(), subject),
+                n => ids::span_id(&self.id, name.name(), &format!("{subject}#{n}")),
+            };
+            // A leg that left the call and came back is another owner with the same subject.
+            if self.spans.iter().all(|span| span.id != id) {
+                return id;
+            }
+            number += 1;
+        }
+    }
+
+    /// The span of a name and an owner that is open.
+    pub(super) fn find_open(&self, name: SpanName, owner: Owner) -> Option<usize> {
+        self.find(name, owner).filter(|index| self.spans[*index].end.is_none())
+    }
+
+    /// The newest span of a name and an owner.
+    pub(super) fn find(&self, name: SpanName, owner: Owner) -> Option<usize> {
+        self.spans.iter().rposition(|span| span.name == name && span.owner == owner)
+    }
+
+    /// Closes a span, and with it what is open below it. None ends before it starts, or before what is below it.
+    pub(super) fn close(&mut self, index: usize, at: Nanos) {
+        if self.spans.get(index).is_none_or(|span| span.end.is_some()) {
+            return;
+        }
+        self.spans[index].end = Some(at.max(self.spans[index].start));
+        // Children stand behind their parents.
+        for child in (index + 1..self.spans.len()).rev() {
+            if !self.is_below(child, index) {
+                continue;
+            }
+            let span = &mut self.spans[child];
+            let end = *span.end.get_or_insert(at.max(span.start));
+            let above = span.parent as usize;
+            let parent = &mut self.spans[above];
+            parent.end = Some(parent.end.unwrap_or(at.max(parent.start)).max(end));
+        }
+    }
+
+    fn is_below(&self, index: usize, above: usize) -> bool {
+        let mut at = index;
+        while at > above {
+            at = self.spans[at].parent as usize;
+        }
+        at == above
+    }
+
+    /// Closes all that a leg has open, its own span included.
+    pub(super) fn close_leg(&mut self, leg: u32, at: Nanos) {
+        for index in (1..self.spans.len()).rev() {
+            let span = &self.spans[index];
+            if span.end.is_none()
+                && matches!(span.owner, Owner::Leg(owner) | Owner::Session(owner, _) if owner == leg)
+            {
+                self.close(index, at);
+            }
+        }
+    }
+
+    /// Closes the root and all that is open.
+    pub(super) fn close_all(&mut self, at: Nanos) {
+        self.close(ROOT, at);
+    }
+
+    pub(super) fn set(&mut self, span: usize, key: Attribute, value: Value) {
+        if let Some(span) = self.spans.get_mut(span) {
+            span.attributes.set(key, value);
+        }
+    }
+
+    /// Sets a text, if there is one.
+    pub(super) fn set_text(&mut self, span: usize, key: Attribute, text: &[u8], limits: &TracesLimits) {
+        if let Some(value) = text_value(text, limits) {
+            self.set(span, key, value);
+        }
+    }
+
+    /// Sets a number, if it is one.
+    pub(super) fn set_int(&mut self, span: usize, key: Attribute, digits: &[u8]) {
+        if let Some(number) = str::from_utf8(digits).ok().and_then(|digits| digits.trim().parse().ok()) {
+            self.set(span, key, Value::Int(number));
+        }
+    }
+
+    pub(super) fn fail(&mut self, span: usize, why: &'static str) {
+        if let Some(span) = self.spans.get_mut(span) {
+            span.status = Status::Error(why);
+        }
+    }
+
+    /// Adds an event to a span, which may have ended: some come late.
+    pub(super) fn event(&mut self, span: usize, event: SpanEvent, limits: &TracesLimits) {
+        let Some(span) = self.spans.get_mut(span) else { return };
+        let extra = span.extra.get_or_insert_default();
+        if extra.events.len() < limits.events_per_span {
+            extra.events.push(event);
+        } else {
+            extra.dropped_events += 1;
+        }
+    }
+
+    pub(super) fn link(&mut self, span: usize, link: Link) {
+        if let Some(span) = self.spans.get_mut(span) {
+            span.extra.get_or_insert_default().links.push(link);
+        }
+    }
+}
+
+/// A text as a value, its length within the limit; bytes that are no UTF-8 become U+FFFD. `None` for an empty one and for
+/// `<unknown>`, which is how Asterisk says that it has none.
+pub(super) fn text_value(text: &[u8], limits: &TracesLimits) -> Option<Value> {
+    let text = clean(text, limits);
+    (!text.is_empty()).then_some(Value::Text(text))
+}
+
+/// As [`text_value`]; empty where there is none.
+pub(super) fn clean(text: &[u8], limits: &TracesLimits) -> Box<str> {
+    if text == b"<unknown>" {
+        return Box::default();
+    }
+    let text = String::from_utf8_lossy(text);
+    Box::from(&text[..text.floor_char_boundary(limits.value_bytes)])
+}

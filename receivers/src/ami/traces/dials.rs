@@ -1,0 +1,121 @@
+//! Dials: from the moment at which a channel is called to what became of it.
+
+use super::call::{Attributes, ROOT, Value};
+use super::fields::{number, pick};
+use super::names::{Attribute, EventName, SpanName};
+use super::{OnLeg, Tracer};
+use crate::ami::signal::Nanos;
+use crate::ami::wire::{EventKind, Frame};
+
+impl Tracer {
+    /// `DialBegin`, `DialState` and `DialEnd`; until Asterisk 11 `Dial` with a `SubEvent`.
+    pub(super) fn dial(&mut self, frame: &Frame<'_>, now: Nanos) {
+        let keys = ["Uniqueid", "DestUniqueid", "DialString", "DialStatus", "SubEvent", "Forward"];
+        let [caller, called, dial_string, status, step, forward] = pick(frame, keys);
+        match (frame.kind(), step) {
+            (EventKind::DialBegin, _) | (EventKind::Dial, b"Begin") => {
+                self.with_leg(called, now, |mut at| at.dial_began(dial_string, caller.is_empty()));
+            }
+            (EventKind::DialState, _) => {
+                self.with_leg(called, now, |mut at| at.dial_state(status));
+            }
+            // The end of a dial of Asterisk 11 names only the caller, whose dials all end with it.
+            (EventKind::Dial, b"End") => {
+                self.with_leg(caller, now, |at| end_all(at, status));
+            }
+            (EventKind::DialEnd, _) => {
+                self.with_leg(called, now, |mut at| at.dial_ended(status, forward));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn originated(&mut self, frame: &Frame<'_>, now: Nanos) {
+        let [uniqueid, response, reason] = pick(frame, ["Uniqueid", "Response", "Reason"]);
+        self.with_leg(uniqueid, now, |mut at| {
+            let mut attributes = super::legs::texts(&at, [(Attribute::OriginateResponse, response)]);
+            if let Some(reason) = number(reason) {
+                attributes.set(Attribute::OriginateReason, Value::Int(reason));
+            }
+            at.event(EventName::Originate, attributes);
+        });
+    }
+}
+
+impl OnLeg<'_> {
+    fn dial_began(&mut self, dial_string: &[u8], originated: bool) {
+        let Some(dial) = self.open(SpanName::Dial, ROOT) else { return };
+        self.set_text(dial, Attribute::DialString, dial_string);
+        if originated {
+            self.trace.set(dial, Attribute::Originated, Value::Bool(true));
+        }
+    }
+
+    fn dial_state(&mut self, status: &[u8]) {
+        let Some(dial) = self.find_open(SpanName::Dial) else { return };
+        let name = match status {
+            b"RINGING" => EventName::Ringing,
+            b"PROGRESS" | b"PROCEEDING" => EventName::Progress,
+            _ => return,
+        };
+        self.event_of(dial, name, Attributes::default());
+    }
+
+    /// A dial can be told to have ended twice: `NOANSWER`, then `CANCEL` when its channel is cleared away. The first says
+    /// what became of it.
+    fn dial_ended(&mut self, status: &[u8], forward: &[u8]) {
+        let dial = match self.find(SpanName::Dial) {
+            Some(dial) if self.trace.spans[dial].end.is_some() => return,
+            Some(dial) => dial,
+            // Features dial their channel without saying so.
+            None => {
+                let Some(dial) = self.open(SpanName::Dial, ROOT) else { return };
+                let began = self.trace.spans[self.leg_span()].start;
+                self.trace.spans[dial].start = began;
+                dial
+            }
+        };
+        self.end(dial, status);
+        self.set_text(dial, Attribute::Forward, forward);
+        self.ring_ended(ring_outcome(status));
+    }
+
+    fn end(&mut self, dial: usize, status: &[u8]) {
+        self.set_text(dial, Attribute::DialStatus, status);
+        if let Some(why) = failure(status) {
+            self.trace.fail(dial, why);
+        }
+        self.trace.close(dial, self.now);
+    }
+}
+
+fn end_all(mut at: OnLeg<'_>, status: &[u8]) {
+    for span in 0..at.trace.spans.len() {
+        if at.trace.spans[span].name == SpanName::Dial && at.trace.spans[span].end.is_none() {
+            at.end(span, status);
+        }
+    }
+}
+
+/// Why a dial failed. One that was cancelled did not: its caller gave up, or another phone was faster.
+fn failure(status: &[u8]) -> Option<&'static str> {
+    Some(match status {
+        b"BUSY" => "busy",
+        b"NOANSWER" => "no answer",
+        b"CONGESTION" => "congestion",
+        b"CHANUNAVAIL" => "channel unavailable",
+        b"INVALIDARGS" => "invalid arguments",
+        _ => return None,
+    })
+}
+
+/// What a dial's end means for the agent whom a queue rang.
+fn ring_outcome(status: &[u8]) -> &'static str {
+    match status {
+        b"ANSWER" => "answered",
+        b"BUSY" => "busy",
+        b"NOANSWER" => "no_answer",
+        b"CANCEL" => "cancelled",
+        _ => "failed",
+    }
+}

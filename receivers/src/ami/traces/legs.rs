@@ -1,0 +1,391 @@
+//! Legs: a span a channel, and what happens on it.
+
+use std::sync::Arc;
+
+use otelcol_asterisk::{cause, quality};
+
+use super::call::{Attributes, Leg, Link, Owner, Quality, ROOT, SpanEvent, Trace, Value, clean, text_value};
+use super::fields::{number, pick};
+use super::names::{Attribute, EventName, SpanName};
+use super::{LegOf, OnLeg, Tracer};
+use crate::ami::book::{Book, CallKey, ChannelKey};
+use crate::ami::signal::{Nanos, Signal};
+use crate::ami::wire::{EventKind, Frame};
+
+impl OnLeg<'_> {
+    /// Adds an event to the leg's span.
+    pub(super) fn event(&mut self, name: EventName, attributes: Attributes) {
+        if let Some(span) = self.trace.legs[self.leg as usize].span {
+            self.event_of(span as usize, name, attributes);
+        }
+    }
+
+    /// Adds an event to a span.
+    pub(super) fn event_of(&mut self, span: usize, name: EventName, attributes: Attributes) {
+        self.trace.event(span, SpanEvent { name, at: self.now, attributes }, &self.config.limits);
+    }
+
+    /// Opens a span of the leg's below `parent`.
+    pub(super) fn open(&mut self, name: SpanName, parent: usize) -> Option<usize> {
+        let subject = Arc::clone(&self.trace.legs[self.leg as usize].uniqueid);
+        self.trace.open(name, Owner::Leg(self.leg), &subject, parent, self.now, &self.config.limits)
+    }
+
+    /// The leg's own span, or the root where the limit left none.
+    pub(super) fn leg_span(&self) -> usize {
+        self.trace.legs[self.leg as usize].span.map_or(ROOT, |span| span as usize)
+    }
+
+    pub(super) fn find(&self, name: SpanName) -> Option<usize> {
+        self.trace.find(name, Owner::Leg(self.leg))
+    }
+
+    pub(super) fn find_open(&self, name: SpanName) -> Option<usize> {
+        self.trace.find_open(name, Owner::Leg(self.leg))
+    }
+
+    pub(super) fn set_text(&mut self, span: usize, key: Attribute, text: &[u8]) {
+        self.trace.set_text(span, key, text, &self.config.limits);
+    }
+}
+
+/// Attributes of texts, those without a value left out.
+pub(super) fn texts<const N: usize>(at: &OnLeg<'_>, texts: [(Attribute, &[u8]); N]) -> Attributes {
+    let mut attributes = Attributes::default();
+    for (key, text) in texts {
+        if let Some(value) = text_value(text, &at.config.limits) {
+            attributes.set(key, value);
+        }
+    }
+    attributes
+}
+
+impl Tracer {
+    pub(super) fn leg_began(
+        &mut self,
+        call: CallKey,
+        leg: ChannelKey,
+        found: bool,
+        signal: &Signal<'_, '_>,
+        book: &Book,
+    ) {
+        let Some(channel) = book.channel(leg) else { return };
+        let Some(trace) = self.open.get_mut(&call) else { return };
+        let limits = &self.config.limits;
+        let [caller_id, caller_name, account, context, exten] =
+            described(signal, channel.uniqueid.as_bytes());
+        let leg = Leg {
+            uniqueid: Arc::clone(&channel.uniqueid),
+            channel: channel.name.clone(),
+            caller_id: clean(caller_id, limits),
+            caller_name: clean(caller_name, limits),
+            account: clean(account, limits),
+            context: clean(context, limits),
+            exten: clean(exten, limits),
+            quality: Quality::default(),
+            hangup_requested: false,
+            span: None,
+        };
+        let number = add_leg(trace, leg, channel.began, &self.config.limits);
+        if found && let Some(span) = trace.legs[number as usize].span {
+            trace.set(span as usize, Attribute::Found, Value::Bool(true));
+        }
+        self.legs.insert(Arc::clone(&channel.uniqueid), LegOf { call, leg: number });
+    }
+
+    /// The leg goes on in the trace of another call; both of its spans say so.
+    pub(super) fn leg_moved(&mut self, leg: ChannelKey, from: CallKey, to: CallKey, book: &Book, now: Nanos) {
+        let Some(channel) = book.channel(leg) else { return };
+        let uniqueid = Arc::clone(&channel.uniqueid);
+        let Some(moved) = self.with_leg(uniqueid.as_bytes(), now, |at| {
+            let leg = &at.trace.legs[at.leg as usize];
+            let copy = Leg {
+                uniqueid: Arc::clone(&leg.uniqueid),
+                channel: leg.channel.clone(),
+                caller_id: leg.caller_id.clone(),
+                caller_name: leg.caller_name.clone(),
+                account: leg.account.clone(),
+                context: leg.context.clone(),
+                exten: leg.exten.clone(),
+                quality: Quality::default(),
+                hangup_requested: leg.hangup_requested,
+                span: None,
+            };
+            let link =
+                leg.span.map(|span| Link { trace: at.trace.id, span: at.trace.spans[span as usize].id });
+            at.trace.close_leg(at.leg, now);
+            (copy, link, at.leg_span(), Arc::clone(&at.trace.linkedid))
+        }) else {
+            return;
+        };
+        let (copy, link, old_span, old_linkedid) = moved;
+        self.legs.remove(&uniqueid);
+        let Some(joined) = self.open.get_mut(&to) else { return };
+        let number = add_leg(joined, copy, now, &self.config.limits);
+        let new_linkedid = Arc::clone(&joined.linkedid);
+        let mut back = None;
+        if let Some(span) = joined.legs[number as usize].span {
+            let span = span as usize;
+            joined.set(span, Attribute::JoinedFrom, Value::Text((*old_linkedid).into()));
+            if let Some(link) = link {
+                joined.link(span, link);
+            }
+            back = Some(Link { trace: joined.id, span: joined.spans[span].id });
+        }
+        self.legs.insert(uniqueid, LegOf { call: to, leg: number });
+        if let Some(bridge) = channel.bridge {
+            self.move_in_bridge(bridge, leg, to, book, now);
+        }
+        if let Some(left) = self.open.get_mut(&from) {
+            left.set(old_span, Attribute::JoinedInto, Value::Text((*new_linkedid).into()));
+            if let Some(back) = back {
+                left.link(old_span, back);
+            }
+        }
+    }
+
+    pub(super) fn leg_answered(&mut self, leg: ChannelKey, signal: &Signal<'_, '_>, book: &Book, now: Nanos) {
+        // A list says that it was answered and not when.
+        if matches!(signal, Signal::ListRow(..)) {
+            return;
+        }
+        self.with_channel(leg, book, now, |mut at| at.event(EventName::Answer, Attributes::default()));
+    }
+
+    pub(super) fn leg_ended(
+        &mut self,
+        leg: ChannelKey,
+        lost: bool,
+        signal: &Signal<'_, '_>,
+        book: &Book,
+        now: Nanos,
+    ) {
+        let Some(channel) = book.channel(leg) else { return };
+        let ended_at = self.end_of(lost, now);
+        self.with_leg(channel.uniqueid.as_bytes(), now, |mut at| {
+            let span = at.leg_span();
+            if let Signal::Event(frame) = signal
+                && frame.kind() == EventKind::Hangup
+            {
+                at.hung_up(span, frame);
+            }
+            if lost {
+                at.trace.set(span, Attribute::Lost, Value::Bool(true));
+            }
+            at.trace.close_leg(at.leg, ended_at);
+        });
+    }
+
+    pub(super) fn caller_id(&mut self, frame: &Frame<'_>, now: Nanos) {
+        let [uniqueid, number, name] = pick(frame, ["Uniqueid", "CallerIDNum", "CallerIDName"]);
+        self.with_leg(uniqueid, now, |at| {
+            let leg = &mut at.trace.legs[at.leg as usize];
+            // Who called is who called first: transfers and bridges change it to the other side.
+            if leg.caller_id.is_empty() {
+                leg.caller_id = clean(number, &at.config.limits);
+            }
+            if leg.caller_name.is_empty() {
+                leg.caller_name = clean(name, &at.config.limits);
+            }
+        });
+    }
+
+    pub(super) fn account(&mut self, frame: &Frame<'_>, now: Nanos) {
+        let [uniqueid, account] = pick(frame, ["Uniqueid", "AccountCode"]);
+        self.with_leg(uniqueid, now, |at| {
+            at.trace.legs[at.leg as usize].account = clean(account, &at.config.limits);
+        });
+    }
+
+    pub(super) fn renamed(&mut self, frame: &Frame<'_>, now: Nanos) {
+        let [uniqueid, old, new] = pick(frame, ["Uniqueid", "Channel", "Newname"]);
+        self.with_leg(uniqueid, now, |mut at| {
+            let attributes = texts(&at, [(Attribute::OldName, old), (Attribute::Channel, new)]);
+            at.event(EventName::Rename, attributes);
+            // A zombie's name says nothing.
+            if !new.is_empty() && !new.ends_with(b">") {
+                at.trace.legs[at.leg as usize].channel = clean(new, &at.config.limits);
+            }
+        });
+    }
+
+    pub(super) fn hangup_requested(&mut self, frame: &Frame<'_>, now: Nanos) {
+        let [uniqueid, cause, tech] = pick(frame, ["Uniqueid", "Cause", "TechCause"]);
+        let cause = number::<u8>(cause);
+        let by = match (frame.kind(), cause) {
+            (EventKind::SoftHangupRequest, Some(flags)) => soft_hangup_by(flags),
+            _ => Some("far_end"),
+        };
+        let Some(by) = by else { return };
+        self.with_leg(uniqueid, now, |mut at| {
+            let leg = &mut at.trace.legs[at.leg as usize];
+            // Asterisk's own requests follow the one from outside.
+            if std::mem::replace(&mut leg.hangup_requested, true) {
+                return;
+            }
+            let mut attributes = texts(&at, [(Attribute::TechCause, tech)]);
+            attributes.set(Attribute::HangupBy, Value::Word(by));
+            if let Some(number) = cause.filter(|_| frame.kind() == EventKind::HangupRequest) {
+                attributes.set(Attribute::HangupCauseCode, Value::Int(number.into()));
+                attributes.set(Attribute::HangupCause, Value::Word(cause::text(number)));
+            }
+            at.event(EventName::HangupRequest, attributes);
+        });
+    }
+
+    pub(super) fn rtcp(&mut self, frame: &Frame<'_>, now: Nanos) {
+        let keys = ["Uniqueid", "MES", "RTT", "Report0FractionLost", "Report0IAJitter"];
+        let [uniqueid, mes, rtt, lost, jitter] = pick(frame, keys);
+        self.with_leg(uniqueid, now, |at| {
+            let sent = number(mes).and_then(quality::mos_of_mes);
+            let computed = || Some(quality::mos_of_rtcp(number(lost)?, number(jitter)?, number(rtt)));
+            if let Some(mos) = sent.or_else(computed) {
+                at.trace.legs[at.leg as usize].quality.add(mos);
+            }
+        });
+    }
+
+    pub(super) fn dtmf(&mut self, frame: &Frame<'_>, now: Nanos) {
+        let keys = ["Uniqueid", "Digit", "Direction", "DurationMs", "End"];
+        let [uniqueid, digit, direction, duration, end] = pick(frame, keys);
+        if frame.kind() == EventKind::DTMF && end != b"Yes" {
+            return;
+        }
+        self.with_leg(uniqueid, now, |mut at| {
+            let mut attributes = texts(&at, [(Attribute::Digit, digit), (Attribute::Direction, direction)]);
+            if let Some(duration) = number(duration) {
+                attributes.set(Attribute::DigitDuration, Value::Int(duration));
+            }
+            at.event(EventName::Dtmf, attributes);
+        });
+    }
+
+    pub(super) fn dialplan_step(&mut self, frame: &Frame<'_>, now: Nanos) {
+        let keys = ["Uniqueid", "Context", "Extension", "Priority", "Application", "AppData"];
+        let [uniqueid, context, exten, priority, application, data] = pick(frame, keys);
+        self.with_leg(uniqueid, now, |mut at| {
+            let mut attributes = texts(
+                &at,
+                [
+                    (Attribute::Context, context),
+                    (Attribute::Exten, exten),
+                    (Attribute::Application, application),
+                    (Attribute::ApplicationData, data),
+                ],
+            );
+            if let Some(priority) = number(priority) {
+                attributes.set(Attribute::Priority, Value::Int(priority));
+            }
+            at.event(EventName::Dialplan, attributes);
+        });
+    }
+
+    pub(super) fn variable(&mut self, frame: &Frame<'_>, now: Nanos) {
+        let [uniqueid, variable, value] = pick(frame, ["Uniqueid", "Variable", "Value"]);
+        let Ok(variable) = str::from_utf8(variable) else { return };
+        let config = &self.config;
+        let is_in = |list: &[String]| list.iter().any(|name| name == variable);
+        let number = config.variables.iter().position(|name| name == variable);
+        let (agent, campaign) = (is_in(&config.agent_variables), is_in(&config.campaign_variables));
+        if number.is_none() && !agent && !campaign {
+            return;
+        }
+        self.with_leg(uniqueid, now, |mut at| {
+            if let Some(number) = number.and_then(|number| u8::try_from(number).ok()) {
+                at.set_text(at.leg_span(), Attribute::Variable(number), value);
+            }
+            if agent {
+                at.set_text(ROOT, Attribute::Agent, value);
+            }
+            if campaign {
+                at.set_text(ROOT, Attribute::Campaign, value);
+            }
+        });
+    }
+}
+
+impl OnLeg<'_> {
+    fn hung_up(&mut self, span: usize, frame: &Frame<'_>) {
+        let [code, text, tech] = pick(frame, ["Cause", "Cause-txt", "TechCause"]);
+        self.set_text(span, Attribute::HangupCause, text);
+        self.set_text(span, Attribute::TechCause, tech);
+        if let Some(code) = number::<u8>(code) {
+            self.trace.set(span, Attribute::HangupCauseCode, Value::Int(code.into()));
+            if cause::is_failure(code) {
+                self.trace.fail(span, cause::text(code));
+            }
+        }
+    }
+}
+
+/// Who asked, by the `Cause` of a `SoftHangupRequest`, which is no hangup cause but a set of `AST_SOFTHANGUP_*`
+/// (`include/asterisk/channel.h`). `None` where nobody did: the dialplan came to its end (`APPUNLOAD`), or the channel is
+/// taken elsewhere (`ASYNCGOTO`).
+fn soft_hangup_by(flags: u8) -> Option<&'static str> {
+    const SHUTDOWN: u8 = 4;
+    const TIMEOUT: u8 = 8;
+    const EXPLICIT: u8 = 32;
+    match flags {
+        flags if flags & EXPLICIT != 0 => Some("request"),
+        flags if flags & TIMEOUT != 0 => Some("timeout"),
+        flags if flags & SHUTDOWN != 0 => Some("shutdown"),
+        _ => None,
+    }
+}
+
+/// Caller's number and name, account code, context and extension of the channel `uniqueid`, from the event that told of
+/// it: there it stands by itself, or as the one that is dialled.
+fn described<'a>(signal: &Signal<'_, 'a>, uniqueid: &[u8]) -> [&'a [u8]; 5] {
+    let (Signal::Event(frame) | Signal::ListRow(_, frame)) = signal else { return [&[]; 5] };
+    let own = ["Uniqueid", "CallerIDNum", "CallerIDName", "AccountCode", "Context", "Exten"];
+    let dialled = [
+        "DestUniqueid",
+        "DestCallerIDNum",
+        "DestCallerIDName",
+        "DestAccountCode",
+        "DestContext",
+        "DestExten",
+    ];
+    for keys in [own, dialled] {
+        let [found, rest @ ..] = pick(frame, keys);
+        if found == uniqueid {
+            return rest;
+        }
+    }
+    [&[]; 5]
+}
+
+fn add_leg(trace: &mut Trace, leg: Leg, began: Nanos, limits: &super::TracesLimits) -> u32 {
+    let number = u32::try_from(trace.legs.len()).unwrap_or(u32::MAX);
+    let uniqueid = Arc::clone(&leg.uniqueid);
+    trace.legs.push(leg);
+    let span = trace.open(SpanName::Leg, Owner::Leg(number), &uniqueid, ROOT, began, limits);
+    trace.legs[number as usize].span = span.and_then(|span| u32::try_from(span).ok());
+    number
+}
+
+/// Copies cause and text of the end of the root channel, or of the channel that ended last, to the root span.
+pub(super) fn cause_of_call(trace: &mut Trace) {
+    let Some(span) = last_leg(trace) else { return };
+    for key in [Attribute::HangupCause, Attribute::HangupCauseCode, Attribute::TechCause] {
+        if let Some(value) = trace.spans[span].attributes.get(key).cloned() {
+            trace.set(ROOT, key, value);
+        }
+    }
+}
+
+/// Why a call went wrong, by the cause of the end of the same channel as in [`cause_of_call`].
+pub(super) fn failure_of_call(trace: &Trace) -> Option<&'static str> {
+    let span = last_leg(trace)?;
+    match trace.spans[span].status {
+        super::call::Status::Error(why) => Some(why),
+        super::call::Status::Unset => None,
+    }
+}
+
+fn last_leg(trace: &Trace) -> Option<usize> {
+    let spans = || trace.legs.iter().filter_map(|leg| Some((leg, leg.span? as usize)));
+    let root = spans().find(|(leg, _)| leg.uniqueid == trace.linkedid);
+    let last = || spans().max_by_key(|(_, span)| trace.spans[*span].end);
+    root.or_else(last).map(|(_, span)| span)
+}
