@@ -1,9 +1,12 @@
 //! Books of transcripts.
 
+mod cases;
 mod cut;
 mod facts;
 mod orders;
 mod truth;
+
+use std::collections::BTreeMap;
 
 use otelcol_testkit::ami::Transcript;
 
