@@ -140,12 +140,6 @@ impl Call {
         self.standing == Standing::AgentSession
     }
 
-    /// Cause of the end of its root channel, or of the last one that ended: number by Q.850, and text by
-    /// [`Book::causes`](super::Book::causes).
-    pub(crate) fn cause(&self) -> Option<(u8, Symbol)> {
-        self.cause
-    }
-
     /// How it ends if it ends now.
     pub(super) fn disposition(&self, lost: bool) -> Disposition {
         if self.answered.is_some() {

@@ -38,8 +38,6 @@ pub(crate) struct Channel {
     pub(super) conference_heard: bool,
     /// The queue that it waits in, by [`Book::queue_names`](super::Book::queue_names).
     pub(crate) queue: Option<Symbol>,
-    /// Its beginning was not heard.
-    pub(crate) found: bool,
     /// Its hangup was asked for.
     pub(crate) hangup_requested: bool,
     /// Somebody dialled it.

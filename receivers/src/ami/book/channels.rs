@@ -69,7 +69,6 @@ impl Book {
             conference: None,
             conference_heard: false,
             queue: None,
-            found,
             hangup_requested: false,
             dialled: found && !local,
             dial_ended: false,

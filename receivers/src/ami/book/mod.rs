@@ -4,8 +4,6 @@
 //! unless an event that came after the list was asked for says otherwise. Levels are counted from this state when they
 //! are asked for, so nothing can drift.
 
-#![allow(dead_code, unused_imports, reason = "read by the rooms behind it")]
-
 mod agents;
 mod arena;
 mod bridges;
@@ -43,7 +41,7 @@ pub(crate) use names::{Names, Symbol};
 pub(crate) use peers::{Peers, Reach};
 pub(crate) use queues::Queue;
 pub(crate) use system::System;
-pub(crate) use tally::{Counts, Direction, Tally};
+pub(crate) use tally::{Direction, Tally};
 
 use agents::Agents;
 use arena::Arena;
@@ -206,11 +204,6 @@ impl Book {
     /// The channel of a Uniqueid, while it is up.
     pub(crate) fn find_channel(&self, uniqueid: &[u8]) -> Option<ChannelKey> {
         self.by_uniqueid.get(str::from_utf8(uniqueid).ok()?).copied()
-    }
-
-    /// The call of a Linkedid, while one of its channels is up.
-    pub(crate) fn find_call(&self, linkedid: &[u8]) -> Option<CallKey> {
-        self.by_linkedid.get(str::from_utf8(linkedid).ok()?).copied()
     }
 
     /// Names of technologies.

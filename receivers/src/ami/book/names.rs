@@ -51,11 +51,6 @@ impl Names {
         symbol
     }
 
-    /// The symbol of a name that is known.
-    pub(crate) fn find(&self, name: &str) -> Option<Symbol> {
-        self.symbols.get(name).copied()
-    }
-
     /// The name.
     pub(crate) fn text(&self, symbol: Symbol) -> &str {
         self.texts.get(symbol.0 as usize).map_or("other", |text| text)

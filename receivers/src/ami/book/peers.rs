@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::Book;
 use super::fields::{Fields, number, text};
-use crate::ami::wire::EventKind;
 
 /// Longer names and URIs are cut off from what is tracked.
 const ID_BYTES: usize = 256;

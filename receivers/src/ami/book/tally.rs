@@ -39,6 +39,7 @@ impl<K: Eq + Hash + Copy> Counts<K> {
     }
 
     /// The sum of all.
+    #[cfg(test)]
     pub(crate) fn total(&self) -> u64 {
         self.0.values().sum()
     }

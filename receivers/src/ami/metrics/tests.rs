@@ -147,8 +147,10 @@ fn no_number_channel_or_id_is_an_attribute() {
                     continue; // versions have dots, and so have addresses of servers
                 }
                 let values = values.rsplit_once('}').unwrap().0;
-                let values: Vec<&str> =
-                    values.split(',').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value)).collect();
+                let values: Vec<&str> = values
+                    .split(',')
+                    .map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value))
+                    .collect();
                 for value in values {
                     assert!(
                         !forbidden.iter().any(|word| value.contains(word)),
