@@ -31,10 +31,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{{endpoint: \"127.0.0.1:{PORT}\", namespace: asterisk, resource_to_telemetry_conversion: {{enabled: true}}}}"
     );
     let node = Node::from_yaml(&settings, "bench.yaml").map_err(|errors| format!("{errors:?}"))?;
-    let make = otelcol_exporters::prometheus::factory()
+    let prepared = otelcol_exporters::prometheus::factory()
         .prepare(&node, "exporters::prometheus")
         .map_err(|errors| format!("{errors:?}"))?;
-    let exporter = make(Context::detached(Kind::Exporter, "prometheus"), Signal::Metrics)?;
+    let exporter = (prepared.make)(Context::detached(Kind::Exporter, "prometheus"), Signal::Metrics)?;
     runtime.block_on(exporter.start(&Host::default()))?;
 
     let wire: Vec<bytes::Bytes> = (0..SERIES / BATCH).map(|number| batch(number).to_wire()).collect();

@@ -31,6 +31,21 @@ pub trait ComponentConfig: DeserializeOwned + Default + Clone + Send + Sync + 's
     fn validate(&self) -> Vec<ConfigIssue> {
         Vec::new()
     }
+
+    /// What this component reports of a whole system. Where components of two types claim the same in one pipeline, it
+    /// would be told twice, and the collector warns.
+    fn claims(&self) -> Vec<Claim> {
+        Vec::new()
+    }
+}
+
+/// Something that one component type should report alone; see [`ComponentConfig::claims`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// What it is, the same text for all that claim it.
+    pub subject: &'static str,
+    /// The setting that leaves it to others, if there is one.
+    pub leave_with: Option<&'static str>,
 }
 
 /// No settings.
@@ -39,7 +54,16 @@ pub struct NoConfig {}
 
 impl ComponentConfig for NoConfig {}
 
-type Prepare<M> = Box<dyn Fn(&Node, &str) -> Result<M, Vec<ConfigError>> + Send + Sync>;
+type Prepare<M> = Box<dyn Fn(&Node, &str) -> Result<Prepared<M>, Vec<ConfigError>> + Send + Sync>;
+
+/// Settings that were read and checked.
+#[derive(Debug)]
+pub struct Prepared<M> {
+    /// Makes components with them.
+    pub make: M,
+    /// What these components report of a whole system.
+    pub claims: Vec<Claim>,
+}
 
 /// A component as its factory makes it, or why it can not be made.
 pub type Made<T> = Result<Arc<T>, ComponentError>;
@@ -84,7 +108,7 @@ impl<S: 'static, M> Factory<S, M> {
     ///
     /// # Errors
     /// All that is wrong with them.
-    pub fn prepare(&self, settings: &Node, path: &str) -> Result<M, Vec<ConfigError>> {
+    pub fn prepare(&self, settings: &Node, path: &str) -> Result<Prepared<M>, Vec<ConfigError>> {
         (self.prepare)(settings, path)
     }
 
@@ -93,7 +117,10 @@ impl<S: 'static, M> Factory<S, M> {
         signals: &'static [S],
         make: impl Fn(C) -> M + Send + Sync + 'static,
     ) -> Self {
-        let prepare = move |node: &Node, path: &str| read_config::<C>(node, path).map(&make);
+        let prepare = move |node: &Node, path: &str| {
+            let config = read_config::<C>(node, path)?;
+            Ok(Prepared { claims: config.claims(), make: make(config) })
+        };
         Self { component_type, aliases: &[], signals, prepare: Box::new(prepare) }
     }
 }

@@ -28,9 +28,9 @@ pub use config::{CollectorConfig, Encoding, Level, LogsConfig};
 pub use context::{BuildInfo, Context, Shared};
 pub use error::{ComponentError, ConsumeError, ErrorKind};
 pub use factory::{
-    ComponentConfig, ConfigIssue, ConnectorFactory, ExporterFactory, ExtensionFactory, Factories, Factory,
-    Made, MakeConnector, MakeExporter, MakeExtension, MakeProcessor, MakeReceiver, NoConfig,
-    ProcessorFactory, ReceiverFactory,
+    Claim, ComponentConfig, ConfigIssue, ConnectorFactory, ExporterFactory, ExtensionFactory, Factories,
+    Factory, Made, MakeConnector, MakeExporter, MakeExtension, MakeProcessor, MakeReceiver, NoConfig,
+    Prepared, ProcessorFactory, ReceiverFactory,
 };
 pub use gates::{FeatureGates, GATES, Gate};
 pub use handover::Handover;

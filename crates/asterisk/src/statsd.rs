@@ -68,6 +68,10 @@ pub fn unreachable_name(name: &str) -> Option<String> {
     Some(format!("{}unreachable", name.strip_suffix("rtt")?))
 }
 
+/// The gauges of [`is_state_gauge`], for messages.
+pub const STATE_GAUGES: &str =
+    "the state of Asterisk (asterisk.channels.count, asterisk.endpoints.*, asterisk.bridges.*)";
+
 /// Whether the name is one of the gauges that say how much of something there is now, which a receiver that can
 /// ask Asterisk (AMI) knows better than a sum of increments: channels, endpoints and bridges.
 #[must_use]

@@ -37,8 +37,8 @@ mod tests {
 
     #[tokio::test]
     async fn takes_everything() {
-        let make = factory().prepare(&Node::null(), "exporters::nop").unwrap();
-        let nop = make(Context::detached(Kind::Exporter, "nop"), Signal::Logs).ok().unwrap();
+        let prepared = factory().prepare(&Node::null(), "exporters::nop").unwrap();
+        let nop = (prepared.make)(Context::detached(Kind::Exporter, "nop"), Signal::Logs).ok().unwrap();
         assert_eq!(nop.consume(Batch::from_logs(vec![Default::default()])).await, Ok(()));
     }
 }

@@ -1,6 +1,7 @@
 //! A configuration file, read and checked: components with their settings, pipelines, the collector's own telemetry.
 
 mod check;
+mod overlap;
 mod pipelines;
 mod sections;
 mod telemetry;
@@ -72,5 +73,10 @@ impl CollectorConfig {
         let config = Self { sections: Arc::new(sections), pipelines, extensions, telemetry };
         check(&config, root, factories, &mut errors);
         if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    /// What is allowed, but hardly meant so.
+    pub fn warnings(&self) -> Vec<String> {
+        overlap::find(&self.pipelines, &self.sections.receivers)
     }
 }

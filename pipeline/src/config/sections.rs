@@ -6,7 +6,7 @@ use otelcol_confmap::{ConfigError, Node, nearest};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::factory::{
-    Factories, Factory, MakeConnector, MakeExporter, MakeExtension, MakeProcessor, MakeReceiver,
+    Claim, Factories, Factory, MakeConnector, MakeExporter, MakeExtension, MakeProcessor, MakeReceiver,
 };
 use crate::{ComponentId, Kind};
 
@@ -16,6 +16,8 @@ pub(crate) struct Section<M> {
     pub(crate) settings: Node,
     /// Makes an instance. `None` where the settings are wrong.
     pub(crate) make: Option<M>,
+    /// What it reports of a whole system.
+    pub(crate) claims: Vec<Claim>,
 }
 
 /// All configured components. Those with a wrong id or type are absent; their errors were reported.
@@ -75,14 +77,14 @@ fn read_section<S: 'static, M>(
             errors.push(fail(format!("duplicate name {id}", id = quoted(&id))));
             continue;
         }
-        let make = match factory.prepare(settings, &format!("{}::{id}", kind.section())) {
-            Ok(make) => Some(make),
+        let (make, claims) = match factory.prepare(settings, &format!("{}::{id}", kind.section())) {
+            Ok(prepared) => (Some(prepared.make), prepared.claims),
             Err(found) => {
                 errors.extend(found);
-                None
+                (None, Vec::new())
             }
         };
-        sections.insert(id, Section { settings: settings.clone(), make });
+        sections.insert(id, Section { settings: settings.clone(), make, claims });
     }
     sections
 }

@@ -159,6 +159,9 @@ impl Collector {
             let error = |(path, message): (String, String)| ConfigError::new(path, None, message);
             RunError::Config(errors.into_iter().map(error).collect())
         })?;
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
         Ok((config, plan))
     }
 

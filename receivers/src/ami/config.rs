@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use otelcol_asterisk::redaction;
 use otelcol_confmap::{GoDuration, Opaque};
 use otelcol_net::config::ClientTls;
-use otelcol_pipeline::{ComponentConfig, ConfigIssue};
+use otelcol_pipeline::{Claim, ComponentConfig, ConfigIssue};
 use serde::Deserialize;
 
 use super::book::BookConfig;
@@ -238,6 +238,10 @@ impl Config {
 }
 
 impl ComponentConfig for Config {
+    fn claims(&self) -> Vec<Claim> {
+        vec![Claim { subject: otelcol_asterisk::statsd::STATE_GAUGES, leave_with: None }]
+    }
+
     fn validate(&self) -> Vec<ConfigIssue> {
         let mut issues = Vec::new();
         let mut issue = |key: &str, message: String| issues.push(ConfigIssue::new(key, message));

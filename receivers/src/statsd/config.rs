@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use otelcol_confmap::GoDuration;
-use otelcol_pipeline::{ComponentConfig, ComponentId, ConfigIssue};
+use otelcol_pipeline::{Claim, ComponentConfig, ComponentId, ConfigIssue};
 use regex::Regex;
 use serde::Deserialize;
 
@@ -209,6 +209,14 @@ impl Config {
 }
 
 impl ComponentConfig for Config {
+    fn claims(&self) -> Vec<Claim> {
+        let claim = Claim {
+            subject: otelcol_asterisk::statsd::STATE_GAUGES,
+            leave_with: Some("asterisk::state_gauges: drop"),
+        };
+        if self.asterisk.state_gauges == StateGauges::Keep { vec![claim] } else { Vec::new() }
+    }
+
     fn validate(&self) -> Vec<ConfigIssue> {
         let mut issues = Vec::new();
         let mut issue = |key: &str, message: String| issues.push(ConfigIssue::new(key, message));

@@ -11,3 +11,4 @@ mod guide;
 mod otlp;
 mod quiet_night;
 mod reload;
+mod state_gauges;
