@@ -13,6 +13,7 @@ mod logs;
 mod mask;
 mod metrics;
 mod outbox;
+mod replay;
 mod signal;
 #[cfg(test)]
 mod testing;
@@ -20,6 +21,8 @@ mod testing;
 mod tests;
 mod traces;
 pub mod wire;
+
+pub use replay::Replay;
 
 use std::sync::{Arc, Mutex, OnceLock};
 
