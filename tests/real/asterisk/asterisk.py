@@ -223,8 +223,9 @@ class Asterisk:
         return [*self.installation.loader(), str(self.installation.program), "-C", str(self.folder / "etc/asterisk.conf")]
 
     def _configure(self):
-        for part in ("etc", "run", "log", "lib/keys", "spool", "cache"):
+        for part in ("etc", "run", "log", "lib/keys", "lib/silence", "spool", "cache"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
+        (self.folder / "lib/silence/second.ulaw").write_bytes(b"\xff" * 8000)
         rtp = 10000 + 200 * (self.sip_port % 200)
         values = {
             "FOLDER": self.folder, "MODULES": self.installation.modules, "SHARE": self.installation.root / "usr/share/asterisk",

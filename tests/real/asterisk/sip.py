@@ -72,7 +72,7 @@ class Call:
             self.reject(480, "Temporarily Unavailable")
 
     def refer(self, number):
-        """Asks the other side to call somebody else instead: a blind transfer."""
+        """Asks the other side to call somebody else instead, and leaves: a blind transfer."""
         self._request("REFER", f"Refer-To: <sip:{number}@{self.phone.server_text}>\r\nReferred-By: <{self.phone.uri}>\r\n")
 
     def _request(self, method, more=""):
@@ -146,6 +146,8 @@ class Phone(asyncio.DatagramProtocol):
         cseq = int(message.get("CSeq").split()[0])
         if message.method == "INVITE" and call:
             self._invite_response(call, message, cseq)
+        elif message.method == "REFER" and call and message.status < 300:
+            call.hang_up()  # it is the others' call now
         elif message.status >= 200:
             waiting = self.replies.pop((message.get("Call-ID"), cseq), None)
             if waiting and not waiting.done():
