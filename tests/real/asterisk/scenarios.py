@@ -144,3 +144,15 @@ ALL = {
     not_registered: ("FAILED", 1),
     leaves: (None, 0),
 }
+
+# Spans that the trace of each must have, besides its root.
+SPANS = {
+    "answered": {"asterisk.dial", "asterisk.bridge"},
+    "busy": {"asterisk.dial"},
+    "no_answer": {"asterisk.dial"},
+    "cancelled": {"asterisk.dial"},
+    "queued": {"asterisk.queue.wait", "asterisk.queue.ring", "asterisk.bridge"},
+    "abandoned": {"asterisk.queue.wait"},
+    "transferred": {"asterisk.dial", "asterisk.bridge"},
+    "conference": {"asterisk.conference"},
+}

@@ -59,6 +59,8 @@ def _count(pattern, text):
 def state(asterisk):
     """What the command line shows now."""
     names = [line.split("!")[0] for line in asterisk.cli("core show channels concise").splitlines() if "!" in line]
+    # The announcer of a conference, which is no party of a call: AMI tells nothing of it.
+    names = [name for name in names if not name.startswith("CBAnn/")]
     linkedids = set()
     for name in names:
         found = re.search(r"LinkedID: (\S+)", asterisk.cli(f"core show channel {name}"))
@@ -68,7 +70,7 @@ def state(asterisk):
     contacts = asterisk.cli("pjsip show contacts")
     rooms = [line.split() for line in asterisk.cli("confbridge list").splitlines()]
     return {
-        "channels": _count(r"(\d+) active channel", asterisk.cli("core show channels count")),
+        "channels": len(names),
         "calls": len(linkedids),
         "support": _count(r"(?m)^support has (\d+) calls", queues),
         "lonely": _count(r"(?m)^lonely has (\d+) calls", queues),
