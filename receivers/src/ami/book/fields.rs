@@ -78,6 +78,7 @@ fields! {
     dynamic: b"Dynamic",
     time: b"Time",
     device_state: b"DeviceState",
+    contacts: b"Contacts",
     ip_address: b"IPaddress",
     client_uri: b"ClientUri",
     server_uri: b"ServerUri",

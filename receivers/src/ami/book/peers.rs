@@ -299,8 +299,12 @@ impl Book {
             return;
         }
         match technology {
-            // A contact that does not answer, and none at all, are both unavailable.
-            Technology::Pjsip => peer.online = !matches!(fields.device_state, b"Unavailable" | b"Invalid"),
+            // A contact that does not answer, and none at all, are both unavailable; but one that nobody can call, as
+            // a carrier that only calls in, is `In use` while it does.
+            Technology::Pjsip => {
+                let reachable = !matches!(fields.device_state, b"Unavailable" | b"Invalid");
+                peer.online = reachable && !fields.contacts.is_empty();
+            }
             Technology::Sip => {
                 let address = !matches!(fields.ip_address, b"-none-" | b"");
                 peer.registers = fields.dynamic == b"yes";

@@ -62,7 +62,9 @@ pub(super) fn severity(frame: &Frame<'_>) -> SeverityNumber {
         | E::ParkedCallGiveUp
         | E::ParkedCallTimeOut => SeverityNumber::Warn,
 
-        E::Hangup => warn_if(cause_number(frame).is_some_and(|number| cause::is_failure(number) && number != CANCELLED)),
+        E::Hangup => warn_if(
+            cause_number(frame).is_some_and(|number| cause::is_failure(number) && number != CANCELLED),
+        ),
         E::DialEnd => warn_if(says("DialStatus", &["CHANUNAVAIL", "CONGESTION", "INVALIDARGS"])),
         E::OriginateResponse => warn_if(says("Response", &["Failure"])),
         E::BlindTransfer | E::AttendedTransfer | E::AGIExecEnd => {

@@ -4,6 +4,7 @@ mod cases;
 mod cut;
 mod facts;
 mod orders;
+mod peers;
 mod truth;
 
 use std::collections::BTreeMap;
