@@ -26,6 +26,9 @@ use super::wire::EventKind;
 /// Records, or spans, that are sent on together at most; a trace is not torn apart for it.
 const BATCH: usize = 1000;
 
+/// Bytes of records that are sent on together, give or take one record.
+const BATCH_BYTES: usize = 1024 * 1024;
+
 /// The instrumentation scope of metrics.
 const SCOPE: &str = "github.com/otelcol-asterisk/otelcol-asterisk/receiver/ami";
 
@@ -182,7 +185,7 @@ impl Desk {
     fn observe(&mut self, signal: &Signal<'_, '_>, at: At) {
         if let Some((logs, _)) = &mut self.logs {
             logs.observe(signal, &self.book, at.received);
-            if logs.waiting() >= BATCH {
+            if logs.waiting() >= BATCH || logs.waiting_bytes() >= BATCH_BYTES {
                 self.send_logs();
             }
         }

@@ -1,5 +1,7 @@
 //! The whole receiver, from a manager to the end of its outputs.
 
+mod cut;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use otelcol_pdata::model::as_string;
 use otelcol_pdata::model::common::KeyValue;
 use otelcol_pdata::model::metrics::metric::Data;
 use otelcol_pdata::model::metrics::number_data_point::Value::{AsDouble, AsInt};
+use otelcol_pdata::model::trace::Span;
 use otelcol_pipeline::Kind;
 use otelcol_testkit::ami::{FakeAsterisk, Manners, SECRET, Transcript, USERNAME, World};
 use otelcol_testkit::{PATIENCE, Sink};
@@ -228,4 +231,12 @@ async fn a_log_record_goes_out_at_once() {
     // The clock of what waits ticks each half second, so by that alone half of them would take longer.
     assert!(waits[4] < Duration::from_millis(100), "{waits:?}");
     rig.stop().await;
+}
+
+/// The root spans that were sent.
+fn roots(rig: &Rig) -> Vec<Span> {
+    let batches = rig.batches(BatchSignal::Traces);
+    let blocks = batches.into_iter().flat_map(|batch| batch.into_traces().unwrap());
+    let spans = blocks.flat_map(|block| block.scope_spans).flat_map(|scope| scope.spans);
+    spans.filter(|span| span.parent_span_id.is_empty()).collect()
 }
