@@ -15,22 +15,37 @@ use crate::ami::wire::EventKind;
 pub(crate) struct Bridge {
     /// Asterisk's id of it.
     pub(crate) uniqueid: Arc<str>,
+    /// Channels in it that are known.
+    members: u32,
     touched: u32,
     listed: u32,
 }
 
 /// All bridges.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Bridges {
     arena: Arena<Bridge>,
     by_uniqueid: HashMap<Arc<str>, BridgeKey>,
     listing: u32,
+    limit: usize,
 }
 
 /// Longer ids are none of Asterisk's.
 const ID_BYTES: usize = 150;
 
 impl Bridges {
+    /// None yet, and never more than `limit`.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { arena: Arena::default(), by_uniqueid: HashMap::new(), listing: 0, limit }
+    }
+
+    /// A channel came to a bridge, or left it.
+    pub(super) fn count(&mut self, key: BridgeKey, came: bool) {
+        if let Some(bridge) = self.arena.get_mut(key) {
+            bridge.members = if came { bridge.members + 1 } else { bridge.members.saturating_sub(1) };
+        }
+    }
+
     pub(super) fn bury(&mut self) {
         self.arena.bury();
     }
@@ -56,8 +71,11 @@ impl Bridges {
         if let Some(key) = self.find(uniqueid) {
             return Some(key);
         }
+        if self.arena.len() >= self.limit {
+            return None;
+        }
         let uniqueid: Arc<str> = Arc::from(text(uniqueid).filter(|id| id.len() <= ID_BYTES)?);
-        let bridge = Bridge { uniqueid: Arc::clone(&uniqueid), touched: self.listing, listed: 0 };
+        let bridge = Bridge { uniqueid: Arc::clone(&uniqueid), members: 0, touched: self.listing, listed: 0 };
         let key = self.arena.insert(bridge);
         self.by_uniqueid.insert(uniqueid, key);
         Some(key)
@@ -79,9 +97,7 @@ impl Bridges {
 
 impl Book {
     pub(super) fn bridge_created(&mut self, fields: &Fields<'_>) {
-        if self.bridges.len() < self.config.limits.channels {
-            self.bridges.heard(fields.bridge);
-        }
+        self.bridges.heard(fields.bridge);
     }
 
     pub(super) fn bridge_destroyed(&mut self, fields: &Fields<'_>) {
@@ -162,10 +178,13 @@ impl Book {
     }
 
     fn end_bridge(&mut self, key: BridgeKey) {
-        let within = self.channels.iter().filter(|(_, channel)| channel.bridge == Some(key));
-        let within: Vec<ChannelKey> = within.map(|(leg, _)| leg).collect();
-        for leg in within {
-            self.leave(leg, Place::Bridge(key), true);
+        // Nearly always all have left it, and channels are many.
+        if self.bridges.get(key).is_some_and(|bridge| bridge.members > 0) {
+            let within = self.channels.iter().filter(|(_, channel)| channel.bridge == Some(key));
+            let within: Vec<ChannelKey> = within.map(|(leg, _)| leg).collect();
+            for leg in within {
+                self.leave(leg, Place::Bridge(key), true);
+            }
         }
         if self.bridges.arena.retire(key)
             && let Some(bridge) = self.bridges.arena.get(key)

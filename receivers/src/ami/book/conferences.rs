@@ -14,6 +14,8 @@ pub(crate) struct Conference {
     name: Arc<str>,
     /// Participants. Those of whom no join was heard are in it, so it is no count of channels.
     parties: u32,
+    /// Channels in it that are known.
+    members: u32,
     /// The agent's session that opened it.
     session: Option<CallKey>,
     /// Joins less leaves since the last list was asked for.
@@ -23,32 +25,55 @@ pub(crate) struct Conference {
 }
 
 /// All conferences.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Conferences {
     arena: Arena<Conference>,
     by_name: HashMap<Arc<str>, ConferenceKey>,
     listing: u32,
-    /// Names of those that ended since the last list was asked for.
+    /// A list is being read.
+    reading: bool,
+    /// Names of those that ended since it was asked for.
     ended: Vec<Arc<str>>,
+    limit: usize,
 }
 
 /// Longer names are cut off by Asterisk itself (`MAX_CONF_NAME` in `apps/confbridge/include/confbridge.h` is 80).
 const NAME_BYTES: usize = 150;
 
 impl Conferences {
+    /// None yet, and never more than `limit`.
+    pub(super) fn new(limit: usize) -> Self {
+        let (by_name, ended) = (HashMap::new(), Vec::new());
+        Self { arena: Arena::default(), by_name, listing: 0, reading: false, ended, limit }
+    }
+
+    /// A channel came to a conference, or left it.
+    pub(super) fn count(&mut self, key: ConferenceKey, came: bool) {
+        if let Some(conference) = self.arena.get_mut(key) {
+            conference.members =
+                if came { conference.members + 1 } else { conference.members.saturating_sub(1) };
+        }
+    }
+
     pub(super) fn bury(&mut self) {
         self.arena.bury();
     }
 
     pub(super) fn list_began(&mut self) {
         self.listing += 1;
-        self.ended.clear();
+        self.reading = true;
         let keys: Vec<ConferenceKey> = self.arena.iter().map(|(key, _)| key).collect();
         for key in keys {
             if let Some(conference) = self.arena.get_mut(key) {
                 conference.since = 0;
             }
         }
+    }
+
+    /// The list is over, complete or not.
+    pub(super) fn list_over(&mut self) {
+        self.reading = false;
+        self.ended.clear();
     }
 
     pub(super) fn name(&self, key: ConferenceKey) -> Option<&str> {
@@ -85,10 +110,14 @@ impl Conferences {
         if let Some(key) = self.find(name) {
             return Some(key);
         }
+        if self.arena.len() >= self.limit {
+            return None;
+        }
         let name: Arc<str> = Arc::from(text(name).filter(|name| name.len() <= NAME_BYTES)?);
         let key = self.arena.insert(Conference {
             name: Arc::clone(&name),
             parties: 0,
+            members: 0,
             session: None,
             since: 0,
             touched: self.listing,
@@ -107,9 +136,7 @@ impl Conferences {
 
 impl Book {
     pub(super) fn conference_began(&mut self, fields: &Fields<'_>) {
-        if self.conferences.arena.len() < self.config.limits.channels {
-            self.conferences.heard(fields.conference);
-        }
+        self.conferences.heard(fields.conference);
     }
 
     pub(super) fn conference_joined(&mut self, fields: &Fields<'_>) {
@@ -176,12 +203,13 @@ impl Book {
     /// A channel runs the application before it is a participant, while prompts play: if more are held to be in the
     /// conference than it has participants, those of whom no join was heard are not.
     fn not_yet_joined(&mut self, key: ConferenceKey, parties: usize) {
-        let within = || self.channels.iter().filter(|(_, channel)| channel.conference == Some(key));
-        if within().count() <= parties {
+        let members = self.conferences.arena.get(key).map_or(0, |conference| conference.members);
+        if members as usize <= parties {
             return;
         }
+        let within = self.channels.iter().filter(|(_, channel)| channel.conference == Some(key));
         let concluded: Vec<ChannelKey> =
-            within().filter(|(_, channel)| !channel.conference_heard).map(|(leg, _)| leg).collect();
+            within.filter(|(_, channel)| !channel.conference_heard).map(|(leg, _)| leg).collect();
         for leg in concluded {
             self.leave(leg, Place::Conference(key), true);
         }
@@ -232,16 +260,20 @@ impl Book {
     }
 
     fn end_conference(&mut self, key: ConferenceKey) {
-        let within = self.channels.iter().filter(|(_, channel)| channel.conference == Some(key));
-        let within: Vec<ChannelKey> = within.map(|(leg, _)| leg).collect();
-        for leg in within {
-            self.leave(leg, Place::Conference(key), true);
+        if self.conferences.arena.get(key).is_some_and(|conference| conference.members > 0) {
+            let within = self.channels.iter().filter(|(_, channel)| channel.conference == Some(key));
+            let within: Vec<ChannelKey> = within.map(|(leg, _)| leg).collect();
+            for leg in within {
+                self.leave(leg, Place::Conference(key), true);
+            }
         }
         if self.conferences.arena.retire(key)
             && let Some(conference) = self.conferences.arena.get(key)
         {
             self.conferences.by_name.remove(&conference.name);
-            self.conferences.ended.push(Arc::clone(&conference.name));
+            if self.conferences.reading {
+                self.conferences.ended.push(Arc::clone(&conference.name));
+            }
         }
     }
 }

@@ -56,6 +56,9 @@ use sessions::SessionPatterns;
 use super::signal::{List, Nanos, Signal};
 use super::wire::{EventKind, Frame};
 
+/// How often calls that are too old are looked for: all channels are looked at.
+const SWEEP: Nanos = 60_000_000_000;
+
 /// The state of one Asterisk.
 #[derive(Debug)]
 pub(crate) struct Book {
@@ -71,6 +74,8 @@ pub(crate) struct Book {
     recent: Recent,
     /// Channels that a list did not name, in the order of the times at which they are given up.
     missing: VecDeque<(Nanos, ChannelKey)>,
+    /// When calls that are too old are looked for again.
+    next_sweep: Nanos,
     /// How many lists of channels were asked for.
     listing: u32,
     technologies: Names,
@@ -95,6 +100,7 @@ impl Book {
     /// An empty book.
     pub(crate) fn new(config: BookConfig) -> Self {
         let names = Names::new;
+        let limit = config.limits.channels;
         Self {
             patterns: SessionPatterns::new(&config.dialer),
             technologies: names(config.limits.names),
@@ -113,10 +119,11 @@ impl Book {
             by_uniqueid: HashMap::new(),
             calls: Arena::default(),
             by_linkedid: HashMap::new(),
-            bridges: Bridges::default(),
-            conferences: Conferences::default(),
+            bridges: Bridges::new(limit),
+            conferences: Conferences::new(limit),
             recent: Recent::default(),
             missing: VecDeque::new(),
+            next_sweep: 0,
             listing: 0,
             now: 0,
             changes: Vec::new(),
@@ -130,8 +137,16 @@ impl Book {
             Signal::Event(frame) => self.event(frame),
             Signal::ListBegin(list) => self.list_began(*list),
             Signal::ListRow(list, frame) => self.list_row(*list, frame),
-            Signal::ListEnd { list, complete: true } => self.list_ended(*list),
-            Signal::ListEnd { complete: false, .. } => {}
+            Signal::ListEnd { list, complete } => {
+                if *complete {
+                    self.list_ended(*list);
+                }
+                match list {
+                    List::Queues => self.queues.list_over(),
+                    List::Conferences => self.conferences.list_over(),
+                    _ => {}
+                }
+            }
             Signal::Up(session) => self.logged_in(session),
             Signal::Answer(query, frame) => self.answered(*query, frame),
             Signal::Down => self.system.up = false,
@@ -143,7 +158,10 @@ impl Book {
     /// often.
     pub(crate) fn tick(&mut self, now: Nanos) {
         self.begin(now);
-        self.end_old_calls();
+        if self.next_sweep <= now {
+            self.next_sweep = now.saturating_add(SWEEP);
+            self.end_old_calls();
+        }
     }
 
     /// What became true by the last [`Book::apply`] or [`Book::tick`], in order.

@@ -16,7 +16,9 @@ impl Book {
             return;
         }
         let call = channel.call;
+        self.count(place, true);
         if let Some(before) = before {
+            self.count(before, false);
             self.changes.push(Change::Left { call, leg, place: before, lost: true });
         }
         self.changes.push(Change::Entered { call, leg, place, found });
@@ -32,11 +34,20 @@ impl Book {
         };
         if was_there {
             let call = channel.call;
+            self.count(place, false);
             if matches!(place, Place::Queue(_)) {
                 self.leave_queue(leg);
             }
             self.changes.push(Change::Left { call, leg, place, lost });
         }
         was_there
+    }
+
+    fn count(&mut self, place: Place, came: bool) {
+        match place {
+            Place::Bridge(bridge) => self.bridges.count(bridge, came),
+            Place::Conference(conference) => self.conferences.count(conference, came),
+            Place::Queue(_) => {}
+        }
     }
 }

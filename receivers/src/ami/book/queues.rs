@@ -105,14 +105,28 @@ pub(super) struct Queues {
     queues: HashMap<Symbol, Queue>,
     callers: HashMap<Arc<str>, Caller>,
     listing: u32,
-    /// Callers and members who left since the last list was asked for: its rows can still name them.
+    /// A list is being read.
+    reading: bool,
+    /// Callers and members who left since it was asked for: its rows can still name them.
     left: HashSet<(Symbol, Arc<str>)>,
 }
 
 impl Queues {
     pub(super) fn list_began(&mut self) {
         self.listing += 1;
+        self.reading = true;
+    }
+
+    /// The list is over, complete or not.
+    pub(super) fn list_over(&mut self) {
+        self.reading = false;
         self.left.clear();
+    }
+
+    fn leaves(&mut self, queue: Symbol, who: &str) {
+        if self.reading {
+            self.left.insert((queue, Arc::from(who)));
+        }
     }
 
     pub(super) fn forget_callers(&mut self) {
@@ -193,7 +207,7 @@ impl Book {
     pub(super) fn queue_left(&mut self, fields: &Fields<'_>) {
         let Some((name, _)) = self.queue_heard(fields) else { return };
         let Some(uniqueid) = text(fields.uniqueid) else { return };
-        self.queues.left.insert((name, Arc::from(uniqueid)));
+        self.queues.leaves(name, uniqueid);
         self.queues.forget(uniqueid);
         if let Some(leg) = self.leg(fields) {
             self.leave(leg, Place::Queue(name), false);
@@ -266,7 +280,7 @@ impl Book {
         let Some(interface) = interface(fields) else { return };
         let Some((name, queue)) = self.queue_heard(fields) else { return };
         queue.members.remove(interface);
-        self.queues.left.insert((name, Arc::from(interface)));
+        self.queues.leaves(name, interface);
     }
 
     /// `QueueParams`, a `QueueMember` or a `QueueEntry`.

@@ -227,7 +227,7 @@ fn cut_everywhere(asterisk: &str, rows: Rows, gaps: &[usize]) {
     for name in names {
         let transcript = Cut::of(asterisk, &name);
         let events = transcript.events.len();
-        for (turn, cut) in (0..=events).step_by(1 + events / 16).enumerate() {
+        for (turn, cut) in (0..=events).step_by(1 + events / 8).enumerate() {
             let gap = gaps[turn % gaps.len()].min(events - cut);
             transcript.play(cut, gap, rows);
         }
