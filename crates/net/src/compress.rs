@@ -86,7 +86,7 @@ impl Compression {
     pub fn check_level(self, level: i32) -> Result<(), String> {
         let fits = match self {
             Compression::None | Compression::Zstd => true,
-            Compression::Gzip | Compression::Zlib | Compression::Deflate => (-1..=9).contains(&level),
+            Compression::Gzip | Compression::Zlib | Compression::Deflate => (-2..=9).contains(&level),
             Compression::Snappy | Compression::SnappyFramed | Compression::Lz4 => level == 0,
         };
         if fits {
@@ -262,8 +262,10 @@ fn read_some(reader: &mut dyn Read, into: &mut [u8]) -> io::Result<usize> {
 }
 
 fn deflate_level(level: i32) -> flate2::Compression {
-    match u32::try_from(level) {
-        Ok(level @ 1..=9) => flate2::Compression::new(level),
+    match level {
+        // Go's Huffman coding alone, which zlib has not: the quickest is the nearest.
+        -2 => flate2::Compression::fast(),
+        1..=9 => flate2::Compression::new(level.unsigned_abs()),
         _ => flate2::Compression::default(),
     }
 }

@@ -444,6 +444,26 @@ fn limits_hold_and_are_counted() {
 }
 
 #[test]
+fn an_explosion_of_series_ends_at_the_limit_and_known_ones_go_on() {
+    let mut bench = Bench::new(Config::default());
+    bench.send("asterisk.calls:1|c\nasterisk.channels:5|g");
+    for thousand in 0..150 {
+        let lines: Vec<String> = (0..1000).map(|n| format!("evil.{}:1|c", thousand * 1000 + n)).collect();
+        bench.send(&lines.join("\n"));
+    }
+    bench.send("asterisk.calls:1|c\nasterisk.channels:+1|g");
+    assert_eq!(bench.refused("series_limit"), 50_002.0);
+    let numbers = bench.numbers();
+    assert_eq!(bench.own("otelcol_receiver_statsd_series"), 100_000.0);
+    assert_eq!((numbers["asterisk.calls"], numbers["asterisk.channels"]), (2.0, 6.0));
+    // Counters without a line in an interval make room: the one after is as if nothing had been.
+    bench.numbers();
+    bench.send("new:1|c\nasterisk.channels:-1|g");
+    let numbers = bench.numbers();
+    assert_eq!((numbers["new"], numbers["asterisk.channels"]), (1.0, 5.0));
+}
+
+#[test]
 fn lines_are_counted_by_outcome() {
     let mut bench = Bench::new(guide());
     bench.send("a:1|c\r\n\n  \nb\n:1|c\nc:x|c\nd:1|q\ne:inf|g\nf:1|c");

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod go_collector;
 mod python_sdk;
 mod remote_write;
 

@@ -41,7 +41,9 @@ fn names_are_otelcols() {
 #[test]
 fn levels_are_checked_as_otelcol_does() {
     for (kind, level, fits) in [
-        (Compression::Gzip, -1, true),
+        (Compression::Gzip, -2, true),
+        (Compression::Gzip, -3, false),
+        (Compression::Zlib, -1, true),
         (Compression::Gzip, 9, true),
         (Compression::Gzip, 10, false),
         (Compression::Zstd, 19, true),
