@@ -140,6 +140,11 @@ impl Call {
         self.standing == Standing::AgentSession
     }
 
+    /// Whether it turned out to be part of another call, of which its channel is a leg from now on.
+    pub(crate) fn is_absorbed(&self) -> bool {
+        self.standing == Standing::Absorbed
+    }
+
     /// How it ends if it ends now.
     pub(super) fn disposition(&self, lost: bool) -> Disposition {
         if self.answered.is_some() {

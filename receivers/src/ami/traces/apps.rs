@@ -66,10 +66,13 @@ impl Tracer {
         });
     }
 
+    /// Asterisk up to 11 tells both with `AGIExec` and a `SubEvent`.
     pub(super) fn agi(&mut self, frame: &Frame<'_>, now: Nanos) {
-        let [uniqueid, command, code, result] = pick(frame, ["Uniqueid", "Command", "ResultCode", "Result"]);
+        let keys = ["Uniqueid", "Command", "ResultCode", "Result", "SubEvent"];
+        let [uniqueid, command, code, result, step] = pick(frame, keys);
+        let begins = frame.kind() == EventKind::AGIExecStart || step == b"Start";
         self.with_leg(uniqueid, now, |mut at| {
-            if frame.kind() == EventKind::AGIExecStart {
+            if begins {
                 let leg = at.leg_span();
                 if let Some(span) = at.open(SpanName::Agi, leg) {
                     at.set_text(span, Attribute::AgiCommand, command);

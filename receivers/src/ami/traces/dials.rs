@@ -12,6 +12,7 @@ impl Tracer {
     pub(super) fn dial(&mut self, frame: &Frame<'_>, now: Nanos) {
         let keys = ["Uniqueid", "DestUniqueid", "DialString", "DialStatus", "SubEvent", "Forward"];
         let [caller, called, dial_string, status, step, forward] = pick(frame, keys);
+        self.dials_end_late |= frame.kind() == EventKind::Dial;
         match (frame.kind(), step) {
             (EventKind::DialBegin, _) | (EventKind::Dial, b"Begin") => {
                 self.with_leg(called, now, |mut at| at.dial_began(dial_string, caller.is_empty()));
@@ -24,7 +25,7 @@ impl Tracer {
                 self.with_leg(caller, now, |at| end_all(at, status));
             }
             (EventKind::DialEnd, _) => {
-                self.with_leg(called, now, |mut at| at.dial_ended(status, forward));
+                self.with_leg(called, now, |mut at| at.dial_told_to_end(status, forward));
             }
             _ => {}
         }
@@ -63,18 +64,19 @@ impl OnLeg<'_> {
 
     /// A dial can be told to have ended twice: `NOANSWER`, then `CANCEL` when its channel is cleared away. The first says
     /// what became of it.
-    fn dial_ended(&mut self, status: &[u8], forward: &[u8]) {
-        let dial = match self.find(SpanName::Dial) {
-            Some(dial) if self.trace.spans[dial].end.is_some() => return,
-            Some(dial) => dial,
-            // Features dial their channel without saying so.
-            None => {
-                let Some(dial) = self.open(SpanName::Dial, ROOT) else { return };
-                let began = self.trace.spans[self.leg_span()].start;
-                self.trace.spans[dial].start = began;
-                dial
-            }
-        };
+    fn dial_told_to_end(&mut self, status: &[u8], forward: &[u8]) {
+        // Features dial their channel without saying so.
+        if self.find(SpanName::Dial).is_none()
+            && let Some(dial) = self.open(SpanName::Dial, ROOT)
+        {
+            self.trace.spans[dial].start = self.trace.spans[self.leg_span()].start;
+        }
+        self.dial_ended(status, forward);
+    }
+
+    /// The dial of the leg ends, if there is one that is open.
+    pub(super) fn dial_ended(&mut self, status: &[u8], forward: &[u8]) {
+        let Some(dial) = self.find_open(SpanName::Dial) else { return };
         self.end(dial, status);
         self.set_text(dial, Attribute::Forward, forward);
         self.ring_ended(ring_outcome(status));

@@ -8,7 +8,7 @@ use super::call::{Attributes, Leg, Link, Owner, Quality, ROOT, SpanEvent, Trace,
 use super::fields::{number, pick};
 use super::names::{Attribute, EventName, SpanName};
 use super::{LegOf, OnLeg, Tracer};
-use crate::ami::book::{Book, CallKey, ChannelKey};
+use crate::ami::book::{Book, Call, CallKey, ChannelKey};
 use crate::ami::signal::{Nanos, Signal};
 use crate::ami::wire::{EventKind, Frame};
 
@@ -97,6 +97,10 @@ impl Tracer {
     pub(super) fn leg_moved(&mut self, leg: ChannelKey, from: CallKey, to: CallKey, book: &Book, now: Nanos) {
         let Some(channel) = book.channel(leg) else { return };
         let uniqueid = Arc::clone(&channel.uniqueid);
+        if book.call(from).is_some_and(Call::is_absorbed) {
+            self.adopt(&uniqueid, from, to);
+            return;
+        }
         let Some(moved) = self.with_leg(uniqueid.as_bytes(), now, |at| {
             let leg = &at.trace.legs[at.leg as usize];
             let copy = Leg {
@@ -144,12 +148,34 @@ impl Tracer {
         }
     }
 
+    /// What was taken for a call of its own is a leg of another one, and was from its beginning.
+    fn adopt(&mut self, uniqueid: &Arc<str>, from: CallKey, to: CallKey) {
+        let Some(leg) = self.legs.remove(uniqueid).filter(|leg| leg.call == from) else { return };
+        let Some(absorbed) = self.open.get_mut(&from) else { return };
+        let leg = absorbed.legs.swap_remove(leg.leg as usize);
+        let mut span = leg.span.map(|span| absorbed.spans.swap_remove(span as usize));
+        let began = span.as_ref().map_or(absorbed.spans[ROOT].start, |span| span.start);
+        self.forget(from);
+        let Some(trace) = self.open.get_mut(&to) else { return };
+        let number = add_leg(trace, leg, began, &self.config.limits);
+        if let (Some(span), Some(place)) = (&mut span, trace.legs[number as usize].span) {
+            trace.spans[place as usize].extra = span.extra.take();
+        }
+        self.legs.insert(Arc::clone(uniqueid), LegOf { call: to, leg: number });
+    }
+
     pub(super) fn leg_answered(&mut self, leg: ChannelKey, signal: &Signal<'_, '_>, book: &Book, now: Nanos) {
         // A list says that it was answered and not when.
         if matches!(signal, Signal::ListRow(..)) {
             return;
         }
-        self.with_channel(leg, book, now, |mut at| at.event(EventName::Answer, Attributes::default()));
+        let ends_dial = self.dials_end_late;
+        self.with_channel(leg, book, now, |mut at| {
+            at.event(EventName::Answer, Attributes::default());
+            if ends_dial {
+                at.dial_ended(b"ANSWER", b"");
+            }
+        });
     }
 
     pub(super) fn leg_ended(

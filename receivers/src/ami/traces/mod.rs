@@ -58,7 +58,10 @@ pub(crate) struct Tracer {
     ended: VecDeque<(Nanos, CallKey)>,
     /// The same by Linkedid: another channel can take the call up again.
     ended_by_linkedid: HashMap<Arc<str>, CallKey>,
+    /// The connection that was lost last, while calls are found that were lost with it.
     down: Option<Down>,
+    /// Asterisk 11 or older: a dial's end is told when all is over, and not when it was answered.
+    dials_end_late: bool,
     finished: Vec<OtlpSpan>,
     version: Box<str>,
 }
@@ -104,6 +107,7 @@ impl Tracer {
             by_age: VecDeque::new(),
             ended: VecDeque::new(),
             ended_by_linkedid: HashMap::new(),
+            dials_end_late: false,
             down: None,
             finished: Vec::new(),
             version: context.build.version.into(),
@@ -115,7 +119,7 @@ impl Tracer {
         use EventKind::*;
         match kind {
             DTMFEnd | DTMF => self.config.dtmf,
-            AGIExecStart | AGIExecEnd => self.config.agi,
+            AGIExecStart | AGIExecEnd | AGIExec => self.config.agi,
             Newexten => self.config.dialplan,
             VarSet => self.config.wants_variables(),
             // The classes call, agent, cdr and reporting.
@@ -159,9 +163,15 @@ impl Tracer {
             }
         }
         let oldest = at.received.saturating_sub(nanos(self.config.limits.call_age.get()));
-        while let Some((_, call)) = self.by_age.front().copied().filter(|(opened, _)| *opened < oldest) {
+        while let Some((opened, call)) = self.by_age.front().copied() {
+            let is_open = self.open.contains_key(&call);
+            if is_open && opened >= oldest {
+                break;
+            }
             self.by_age.pop_front();
-            self.too_old(call, at.happened);
+            if is_open {
+                self.too_old(call, at.happened);
+            }
         }
         self.down.take_if(|down| down.until < at.happened);
     }
@@ -230,6 +240,7 @@ impl Tracer {
         let Some(known) = book.call(call) else { return };
         if let Some(before) = self.ended_by_linkedid.remove(&known.linkedid) {
             self.go_on(before, call);
+            self.by_age.push_back((received, call));
             return;
         }
         if self.open.len() >= self.config.limits.open_calls {
@@ -324,14 +335,20 @@ impl Tracer {
         self.finish(call);
     }
 
-    fn finish(&mut self, call: CallKey) {
-        let Some(mut trace) = self.open.remove(&call) else { return };
+    /// The call's trace, of which nothing is known from now on.
+    fn forget(&mut self, call: CallKey) -> Option<Trace> {
+        let trace = self.open.remove(&call)?;
         self.ended_by_linkedid.remove(&trace.linkedid);
         for leg in &trace.legs {
             if self.legs.get(&leg.uniqueid).is_some_and(|known| known.call == call) {
                 self.legs.remove(&leg.uniqueid);
             }
         }
+        Some(trace)
+    }
+
+    fn finish(&mut self, call: CallKey) {
+        let Some(mut trace) = self.forget(call) else { return };
         if trace.dropped_spans > 0 {
             self.report.dropped_spans(trace.dropped_spans, &trace.linkedid);
             trace.set(ROOT, Attribute::Cut, Value::Word("spans"));
@@ -390,7 +407,7 @@ impl Tracer {
             ParkedCallTimeOut => self.unparked(frame, "timed_out", now),
             ParkedCallGiveUp => self.unparked(frame, "given_up", now),
             ConfbridgeMute | ConfbridgeUnmute => self.muted(frame, now),
-            AGIExecStart | AGIExecEnd if self.config.agi => self.agi(frame, now),
+            AGIExecStart | AGIExecEnd | AGIExec if self.config.agi => self.agi(frame, now),
             BlindTransfer | AttendedTransfer | Transfer => self.transferred(frame, now),
             Pickup => self.picked_up(frame, now),
             Cdr => self.cdr(frame, now),

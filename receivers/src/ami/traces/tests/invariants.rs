@@ -155,7 +155,7 @@ fn after_a_cut_each_call_has_one_trace() {
             if begun(&events).is_empty() || transcript.name == "load_200_calls" {
                 continue;
             }
-            for (at, gap) in (1..events.len()).step_by(3).zip([0, 3, 20].into_iter().cycle()) {
+            for (at, gap) in (1..events.len()).step_by(5).zip([0, 3, 20].into_iter().cycle()) {
                 let (spans, known) = cut(&idle, &events, at, gap);
                 check(&spans);
                 let expected: BTreeSet<Vec<u8>> =

@@ -2,6 +2,7 @@
 
 mod golden;
 mod invariants;
+mod made_up;
 mod settings;
 mod tree;
 
