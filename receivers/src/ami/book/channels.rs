@@ -315,7 +315,9 @@ impl Book {
             return;
         }
         self.by_uniqueid.remove(&uniqueid);
-        self.recent.add(What::Channel, &uniqueid);
+        if !lost {
+            self.recent.add(What::Channel, &uniqueid);
+        }
         self.changes.push(Change::LegEnded { call: call_key, leg: key, lost });
         let Some(call) = self.calls.get_mut(call_key) else { return };
         call.legs -= 1;
@@ -388,6 +390,10 @@ impl Book {
             .map(|(key, _)| key)
             .collect();
         for key in old {
+            if let Some(channel) = self.channels.get(key) {
+                // It may well be up, and is not to be found again.
+                self.recent.add(What::Channel, &channel.uniqueid);
+            }
             self.end_channel(key, true);
             self.tally.channels_over_age += 1;
         }

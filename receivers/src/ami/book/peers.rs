@@ -164,7 +164,7 @@ impl Book {
     /// `PeerStatus`: of chan_sip the registration and whether it is reached, of PJSIP only the latter.
     pub(super) fn peer_status(&mut self, fields: &Fields<'_>) {
         let Some(name) = text(fields.peer) else { return };
-        let technology = technology_of(name.as_bytes());
+        let technology = technology_of(name);
         let listing = (technology, self.peers.endpoints_listing[technology as usize]);
         if technology == Technology::Sip
             && matches!(fields.peer_status, b"Registered" | b"Unregistered" | b"Rejected")
@@ -321,7 +321,8 @@ impl Book {
 
     pub(super) fn endpoints_listed(&mut self, technology: Technology) {
         let listing = (technology, self.peers.endpoints_listing[technology as usize]);
-        let of_list = |name: &str| technology_of(name.as_bytes()) == technology;
+        let prefix = if technology == Technology::Pjsip { "PJSIP/" } else { "SIP/" };
+        let of_list = |name: &str| name.starts_with(prefix);
         self.peers
             .peers
             .retain(|name, peer| !of_list(name) || peer.listed == listing || peer.touched == listing);
@@ -407,8 +408,9 @@ impl Trunk {
     }
 }
 
-fn technology_of(peer: &[u8]) -> Technology {
-    if peer.starts_with(b"PJSIP/") { Technology::Pjsip } else { Technology::Sip }
+/// Peers of chan_sip and chan_iax2 are told of alike.
+fn technology_of(peer: &str) -> Technology {
+    if peer.starts_with("PJSIP/") { Technology::Pjsip } else { Technology::Sip }
 }
 
 /// What stands for a registration without a name of its own: its server, without the user, who can be a phone number.

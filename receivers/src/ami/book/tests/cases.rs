@@ -175,6 +175,22 @@ fn a_missing_channel_leaves_the_levels_and_waits_for_its_hangup() {
 }
 
 #[test]
+fn what_was_given_up_can_be_found_again() {
+    let mut desk = Desk::new();
+    desk.hear(&channel("Newchannel", "SIP/a-1", "1.1", "1.1", ""));
+    desk.list(List::Channels, &[]);
+    desk.book.tick(desk.now + 5 * SECOND);
+    assert_eq!((desk.up(), desk.book.tally().dispositions.total()), ((0, 0), 1));
+    desk.list(
+        List::Channels,
+        &[&channel("CoreShowChannel", "SIP/a-1", "1.1", "1.1", ", Duration: 00:00:09")],
+    );
+    assert_eq!((desk.up(), desk.calls()), ((1, 1), 1));
+    desk.hear(&channel("Hangup", "SIP/a-1", "1.1", "1.1", ", Cause: 16, Cause-txt: Normal Clearing"));
+    assert_eq!((desk.up(), desk.book.tally().dispositions.total()), ((0, 0), 1));
+}
+
+#[test]
 fn an_incomplete_list_proves_nothing_gone() {
     let mut desk = Desk::new();
     desk.hear(&channel("Newchannel", "SIP/a-1", "1.1", "1.1", ""));
