@@ -144,6 +144,7 @@ ALL = {
     not_registered: ("FAILED", 1),
     leaves: (None, 0),
 }
+BY_NAME = {scenario.__name__: outcome for scenario, outcome in ALL.items()}
 
 # Spans that the trace of each must have, besides its root.
 SPANS = {

@@ -14,10 +14,10 @@ const NAME_BYTES: usize = 128;
 
 /// Names that do not follow from the field's by rule: those of spans, CEL's other spelling, and
 /// `"Name" <number>`, which a CDR calls clid.
-const NAMES: [(&str, &str); 15] = [
+const NAMES: [(&str, &str); 17] = [
     ("CallerID", "asterisk.clid"),
     ("CallerIDNum", "asterisk.caller_id"),
-    ("CallerIDName", "asterisk.caller_id_name"),
+    ("CallerIDName", "asterisk.caller_name"),
     ("CallerIDani", "asterisk.caller_id_ani"),
     ("CallerIDdnid", "asterisk.caller_id_dnid"),
     ("CallerIDrdnis", "asterisk.caller_id_rdnis"),
@@ -26,7 +26,9 @@ const NAMES: [(&str, &str); 15] = [
     ("DestChannel", "asterisk.dial.destination"),
     ("DialStatus", "asterisk.dial.status"),
     ("DialString", "asterisk.dial.dialstring"),
+    ("Interface", "asterisk.queue.interface"),
     ("Linkedid", "asterisk.linkedid"),
+    ("MemberName", "asterisk.queue.member"),
     ("Position", "asterisk.queue.position"),
     ("Queue", "asterisk.queue.name"),
     ("Uniqueid", "asterisk.uniqueid"),

@@ -184,7 +184,7 @@ fn an_event_is_a_record_of_its_call() {
     );
     let expected = [
         ("asterisk.caller_id", "+4930123456"),
-        ("asterisk.caller_id_name", "Max Muster"),
+        ("asterisk.caller_name", "Max Muster"),
         ("asterisk.cause", "16"),
         ("asterisk.channel", "PJSIP/4930123456-00000001"),
         ("asterisk.event", "Hangup"),
@@ -213,7 +213,7 @@ fn numbers_and_names_are_redacted_in_text_and_attributes() {
     assert_eq!(attributes["asterisk.exten"], "***7654");
     assert_eq!(attributes["asterisk.channel"], "PJSIP/***3456-00000001");
     assert_eq!(attributes["asterisk.linkedid"], "1795307462.122");
-    assert!(!attributes.contains_key("asterisk.caller_id_name"));
+    assert!(!attributes.contains_key("asterisk.caller_name"));
 }
 
 /// No redacted record of any transcript holds a number of five digits, but in ids and addresses.
