@@ -179,6 +179,24 @@ fn a_banner_is_a_line_of_its_own() {
     assert_eq!(reader.banner(64), Some(Err(Excess::LineTooLong)));
 }
 
+/// The messages of a stream, line by line, whatever their size.
+fn plain(bytes: &[u8]) -> Vec<Headers> {
+    let ends = bytes.windows(2).enumerate().filter(|(_, pair)| *pair == b"\r\n").map(|(at, _)| at);
+    let (mut frames, mut frame, mut start) = (Vec::new(), Headers::new(), 0);
+    for end in ends {
+        let line = &bytes[start..end];
+        start = end + 2;
+        let colon = line.iter().position(|byte| *byte == b':').filter(|colon| *colon > 0);
+        if line.is_empty() && !frame.is_empty() {
+            frames.push(std::mem::take(&mut frame));
+        } else if let Some(colon) = colon {
+            let value = &line[colon + 1..];
+            frame.push((line[..colon].to_vec(), value.strip_prefix(b" ").unwrap_or(value).to_vec()));
+        }
+    }
+    frames
+}
+
 proptest! {
     /// Wherever the reads fall, the messages are those of the plain parser, and as many are dropped.
     #[test]
@@ -188,6 +206,7 @@ proptest! {
         cuts in prop::collection::vec(1_usize..12, 0..200),
     ) {
         let bytes = stream.concat();
+        prop_assert_eq!(read(FrameLimits::default(), &[&bytes]), (plain(&bytes), Vec::new()));
         let limits = FrameLimits { line_bytes: 30, headers: 4, event_bytes: 60 };
         let whole = read(limits, &[&bytes]);
         let mut pieces = Vec::new();

@@ -29,6 +29,7 @@ async fn a_session_from_login_to_logoff() {
     assert_eq!(lines[lines.len() - call.len()..], expected);
     assert_eq!(lines.iter().filter(|line| *line == "row Contacts ContactList").count(), 5);
     assert_eq!((link.value("otelcol_ami_up", &[]), link.value("otelcol_ami_logins", &[])), (1, 1));
+    assert_eq!(link.status(), Status::Ok);
 
     link.stop().await;
     assert_eq!(link.lines().last().map(String::as_str), Some("down"));
@@ -86,6 +87,8 @@ async fn a_refused_login_is_said_and_not_tried_again_for_long() {
     assert!(error.starts_with("login to asterisk refused"), "{error}");
     assert!(error.contains("Authentication failed") && error.contains("manager.conf"), "{error}");
     assert!(!error.contains("wrong"), "{error}");
+    let Status::Recoverable(why) = link.status() else { panic!("{:?}", link.status()) };
+    assert!(why.starts_with(&format!("asterisk at {}: login refused", asterisk.endpoint())), "{why}");
     assert!(link.lines().is_empty());
 }
 

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use otelcol_confmap::{GoDuration, Opaque};
-use otelcol_pipeline::{Context, Kind};
+use otelcol_pipeline::status::Status;
+use otelcol_pipeline::{Context, Kind, Shared};
 use otelcol_testkit::PATIENCE;
 use otelcol_testkit::ami::{SECRET, USERNAME};
 use tokio::sync::watch;
@@ -71,6 +72,7 @@ impl Hear for Recorder {
 
 /// A link that runs, and what it said.
 struct Running {
+    collector: Shared,
     context: Context,
     recorder: Arc<Mutex<Recorder>>,
     lines: Arc<Mutex<Vec<String>>>,
@@ -79,14 +81,15 @@ struct Running {
 
 impl Running {
     fn start(config: &Config, lists: &[List]) -> Self {
-        let context = Context::detached(Kind::Receiver, "ami/test");
+        let collector = Shared::default();
+        let context = Context::new(&collector, Kind::Receiver, "ami/test".parse().unwrap(), "");
         let recorder = Recorder::new();
         let (lines, changes) = (Arc::clone(&recorder.lines), recorder.changes.subscribe());
         let recorder = Arc::new(Mutex::new(recorder));
         let mask = "call,agent".to_owned();
         let link = Link::new(&context, config, mask, lists.to_vec(), Arc::clone(&recorder)).unwrap();
         context.tasks.spawn("link", link.run());
-        Self { context, recorder, lines, changes }
+        Self { collector, context, recorder, lines, changes }
     }
 
     fn lines(&self) -> Vec<String> {
@@ -126,6 +129,11 @@ impl Running {
     fn value(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         let labels = [&[("receiver", "ami/test")], labels].concat();
         self.context.telemetry.value(name, &labels).unwrap_or_else(|| panic!("no {name} {labels:?}")) as u64
+    }
+
+    /// How it is doing, as health checks show it.
+    fn status(&self) -> Status {
+        self.collector.board.components().remove(0).1
     }
 
     async fn stop(&self) {
