@@ -100,6 +100,13 @@ impl Calls {
         }
     }
 
+    /// Rows were not read for a while: calls wait for theirs anew.
+    pub(super) fn due_after(&mut self, earliest_ms: u64) {
+        for pending in self.pending.values_mut() {
+            pending.due_ms = pending.due_ms.max(earliest_ms);
+        }
+    }
+
     /// Forgets counted calls of before `horizon`.
     pub(super) fn forget(&mut self, horizon: Naive) {
         self.counted.forget(horizon);

@@ -116,8 +116,7 @@ impl Metrics {
     pub(super) fn table(&mut self, view: View<'_>) {
         let now = i64::try_from(self.now_ns / 1_000_000_000).unwrap_or(i64::MAX);
         let View { totals, rules, .. } = view;
-        let common: Vec<KeyValue> =
-            view.table.map(|table| string("asterisk.cdr.table", table)).into_iter().collect();
+        let common: Vec<KeyValue> = view.table.map(|table| string("table", table)).into_iter().collect();
         let with = |more: &[(&str, &str)]| -> Vec<KeyValue> {
             let more = more.iter().map(|(key, value)| string(*key, *value));
             common.iter().cloned().chain(more).collect()
@@ -373,7 +372,7 @@ impl Metrics {
             self.gauges("mysql.slave_status.seconds_behind_master", "{second}", description, point);
         }
         for table in &stats.tables {
-            let attributes = vec![string("asterisk.cdr.table", table.name.as_str())];
+            let attributes = vec![string("table", table.name.as_str())];
             for (name, unit, description, value) in [
                 (
                     "asterisk.cdr.table.rows",

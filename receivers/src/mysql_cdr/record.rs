@@ -95,6 +95,7 @@ pub(super) fn read(bytes: &[u8], settings: Settings, now: Now) -> Result<Table, 
     table.totals = header.totals;
     table.totals.follow(&table.settings.rules);
     table.calls = Calls::from_record(header.waiting, counted);
+    table.calls.due_after(now.wall_ms.saturating_add(table.settings.settle_ms));
     table.rows = rows;
     table.newest = header.newest;
     table.binlog = header.binlog;

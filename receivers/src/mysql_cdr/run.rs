@@ -26,7 +26,7 @@ use super::totals::{Rules, Totals};
 /// A record is written this often during a long look.
 const COMMIT: Duration = Duration::from_secs(1);
 /// The longest wait after a look that took long.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The wait before a batch is offered again, if the pipeline names none.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -75,6 +75,8 @@ pub(super) struct Worker {
     born: Instant,
     growth: Growth,
     stats_at: Option<Instant>,
+    /// When the look under way began to ask the server.
+    asked_at: Instant,
 }
 
 impl Worker {
@@ -110,6 +112,7 @@ impl Worker {
             born,
             growth: Growth::default(),
             stats_at: None,
+            asked_at: born,
             config,
         }
     }
@@ -181,10 +184,9 @@ impl Worker {
     async fn work(&mut self) {
         let mut backoff = Backoff::new(Duration::from_secs(1));
         loop {
-            let begun = Instant::now();
             let result = self.look().await;
+            let took = self.asked_at.elapsed();
             self.settle().await;
-            let took = begun.elapsed();
             let is_well = result.is_ok();
             let wait = match result {
                 Ok(()) => {
@@ -197,7 +199,7 @@ impl Worker {
                         self.report.works(&db.version);
                     }
                     // A slow server is asked less often.
-                    self.config.poll_interval.get().max((took * 4).min(LONGEST_WAIT))
+                    self.config.poll_interval.get().max((took * 2).min(LONGEST_WAIT))
                 }
                 Err(error) => {
                     self.failed(&error).await;
@@ -274,6 +276,7 @@ impl Worker {
             }
         };
         self.shown().up = true;
+        self.asked_at = Instant::now();
         let result = self.look_with(&mut db).await;
         self.db = Some(db);
         result

@@ -48,8 +48,13 @@ impl Follower {
         let end = u64::from(event.header().log_pos());
         Ok(match event.read_data()? {
             Some(EventData::RotateEvent(rotate)) => {
-                self.position =
-                    BinlogPosition { file: rotate.name().into_owned(), offset: rotate.position().max(4) };
+                let name = rotate.name();
+                let offset = rotate.position().max(4);
+                // The event that opens a stream names the file that was asked for, with a checksum behind it that the
+                // reader does not know of yet.
+                let is_same = !self.position.file.is_empty() && name.starts_with(&self.position.file);
+                let file = if is_same { self.position.file.clone() } else { name.into_owned() };
+                self.position = BinlogPosition { file, offset };
                 Meaning::Moved
             }
             Some(EventData::TransactionPayloadEvent(_)) => {

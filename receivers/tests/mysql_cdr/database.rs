@@ -1,0 +1,171 @@
+//! Servers, and tables as Asterisk makes them.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Conn, OptsBuilder, Params, Value};
+
+/// Which server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    MariaDb,
+    MySql,
+}
+
+/// A server that ends with this process.
+pub(crate) struct Server {
+    pub(crate) kind: Kind,
+    pub(crate) port: u16,
+    pub(crate) socket: String,
+    process: Mutex<(Child, BufReader<ChildStdout>)>,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+impl Server {
+    /// A server of its own.
+    pub(crate) fn start(kind: Kind) -> Option<Self> {
+        // The server is no root and has to reach its folder, and a socket's path must be short.
+        let folder = tempfile::Builder::new().prefix("cdr").tempdir().unwrap().keep();
+        let name = if kind == Kind::MariaDb { "mariadb" } else { "mysql" };
+        let mut child = Command::new("python3")
+            .arg(root().join("tests/real/mysql/server.py"))
+            .args(["run", name])
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let Some((port, socket)) = place(&mut lines) else {
+            assert!(std::env::var_os("CI").is_none(), "no {name}");
+            println!("skipped: no {name}");
+            return None;
+        };
+        Some(Self { kind, port, socket, process: Mutex::new((child, lines)) })
+    }
+
+    /// The server that tests of this process share.
+    pub(crate) fn shared(kind: Kind) -> Option<&'static Self> {
+        static MARIADB: OnceLock<Option<Server>> = OnceLock::new();
+        static MYSQL: OnceLock<Option<Server>> = OnceLock::new();
+        let place = if kind == Kind::MariaDb { &MARIADB } else { &MYSQL };
+        place.get_or_init(|| Self::start(kind)).as_ref()
+    }
+
+    /// `stop`, `kill` or `start`.
+    pub(crate) fn order(&self, order: &str) {
+        let mut process = self.process.lock().unwrap();
+        let (child, lines) = &mut *process;
+        writeln!(child.stdin.as_mut().unwrap(), "{order}").unwrap();
+        if order == "start" {
+            place(lines).unwrap();
+        } else {
+            lines.read_line(&mut String::new()).unwrap();
+        }
+    }
+
+    /// A connection with all rights.
+    pub(crate) async fn conn(&self, database: Option<&str>) -> Conn {
+        let opts = OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(self.port)
+            .user(Some("root"))
+            .db_name(database)
+            .stmt_cache_size(Some(8))
+            .prefer_socket(false);
+        Conn::new(opts).await.unwrap()
+    }
+
+    /// A new database.
+    pub(crate) async fn database(&self, name: &str) -> Conn {
+        let mut conn = self.conn(None).await;
+        conn.query_drop(format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
+        conn.query_drop(format!("CREATE DATABASE {name}")).await.unwrap();
+        conn.query_drop(format!("USE {name}")).await.unwrap();
+        conn
+    }
+}
+
+fn place(lines: &mut impl std::io::BufRead) -> Option<(u16, String)> {
+    let mut of = |key: &str| {
+        let mut line = String::new();
+        lines.read_line(&mut line).ok()?;
+        line.trim().strip_prefix(key).map(str::to_owned)
+    };
+    of("PID=")?;
+    let port = of("PORT=")?.parse().ok()?;
+    Some((port, of("SOCKET=")?))
+}
+
+/// A captured table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Captured {
+    /// Its columns.
+    pub(crate) columns: Vec<String>,
+    /// Its rows, in the order in which they were written.
+    pub(crate) rows: Vec<Vec<Option<String>>>,
+}
+
+pub(crate) fn testdata(name: &str) -> String {
+    std::fs::read_to_string(root().join("receivers/src/mysql_cdr/testdata").join(name)).unwrap()
+}
+
+impl Captured {
+    pub(crate) fn read(name: &str) -> Self {
+        let text = testdata(&format!("{name}.csv"));
+        let mut lines = text.lines().map(fields);
+        let columns = lines.next().unwrap();
+        let null = |field: String| (field != "NULL").then_some(field);
+        Self { columns, rows: lines.map(|line| line.into_iter().map(null).collect()).collect() }
+    }
+
+    /// Makes an empty table of this shape; `more` is put before its first column.
+    pub(crate) async fn create(&self, conn: &mut Conn, table: &str, more: &str, end: &str) {
+        let shape = if self.columns.contains(&"linkedid".to_owned()) { "cdr_alembic" } else { "cdr" };
+        let schema = testdata("schema.sql");
+        let begin = format!("CREATE TABLE `{shape}` (");
+        let (_, rest) = schema.split_once(&begin).unwrap();
+        let (columns, _) = rest.split_once(") ENGINE").unwrap();
+        conn.query_drop(format!("CREATE TABLE `{table}` ({more} {columns}) {end}")).await.unwrap();
+    }
+
+    /// Writes a row.
+    pub(crate) async fn insert(&self, conn: &mut Conn, table: &str, row: &[Option<String>]) {
+        let columns = self.columns.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(",");
+        let marks = vec!["?"; row.len()].join(",");
+        let values = row.iter().map(|value| value.as_deref().map_or(Value::NULL, Value::from)).collect();
+        conn.exec_drop(
+            format!("INSERT INTO `{table}` ({columns}) VALUES ({marks})"),
+            Params::Positional(values),
+        )
+        .await
+        .unwrap();
+    }
+}
+
+/// A line of a CSV file.
+fn fields(line: &str) -> Vec<String> {
+    let (mut fields, mut quoted) = (vec![String::new()], false);
+    let mut characters = line.chars().peekable();
+    while let Some(character) = characters.next() {
+        let field = fields.last_mut().unwrap();
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => field.extend(characters.next()),
+            '"' => quoted = !quoted,
+            ',' if !quoted => fields.push(String::new()),
+            other => field.push(other),
+        }
+    }
+    fields
+}
+
+#[test]
+fn quotes_are_written_twice() {
+    assert_eq!(fields("a,\"\"\"Max, \"\" <1>\",,b"), ["a", "\"Max, \" <1>", "", "b"]);
+}

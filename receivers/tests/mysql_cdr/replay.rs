@@ -1,0 +1,101 @@
+//! Captured rows, written in their true order while the receiver reads.
+
+use std::time::Duration;
+
+use crate::collector::{Memory, Running, difference};
+use crate::database::{Captured, Kind, Server};
+
+/// How a table is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Time,
+    Key,
+    Binlog,
+}
+
+pub(crate) const KEY: &str = "`id` INT NOT NULL AUTO_INCREMENT PRIMARY KEY,";
+
+impl Way {
+    /// The column and the index that make it so.
+    pub(crate) fn of_table(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Key => (KEY, ""),
+            Self::Time | Self::Binlog => ("", ""),
+        }
+    }
+
+    pub(crate) fn settings(self, server: &Server, database: &str, table: &str) -> String {
+        let mode = if self == Self::Binlog { "binlog" } else { "poll" };
+        format!(
+            "endpoint: '127.0.0.1:{}'\nusername: root\ndatabase: {database}\ntable: {table}\nmode: {mode}\ntimezone: UTC\n\
+             start_at: beginning\nstorage: memory\npoll_interval: 30ms\nfull_interval: 300ms\nlookback: 500ms\nsettle: 4s\n\
+             chunk_rows: 7\ncollection_interval: 50ms\nserver_metrics: false\n",
+            server.port
+        )
+    }
+}
+
+/// Makes an empty table for a capture that can be read in this way.
+pub(crate) async fn table(
+    server: &Server,
+    database: &str,
+    captured: &Captured,
+    way: Way,
+) -> mysql_async::Conn {
+    use mysql_async::prelude::Queryable as _;
+    let mut conn = server.database(database).await;
+    let (column, end) = way.of_table();
+    captured.create(&mut conn, "calls", column, end).await;
+    if way == Way::Time && captured.columns.contains(&"start".to_owned()) {
+        conn.query_drop("CREATE INDEX by_start ON calls (start)").await.unwrap();
+    }
+    conn
+}
+
+fn replay(kind: Kind, capture: &str, way: Way) {
+    let Some(server) = Server::shared(kind) else { return };
+    let captured = Captured::read(capture);
+    let database = format!("replay_{capture}_{way:?}").to_lowercase();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut conn = runtime.block_on(table(server, &database, &captured, way));
+    let running = Running::start(&way.settings(server, &database, "calls"), &Memory::default());
+    if way == Way::Binlog {
+        running.wait_for("the first batch", |shown| shown.contains_key("asterisk.cdr.rows"));
+    }
+    runtime.block_on(async {
+        for row in &captured.rows {
+            captured.insert(&mut conn, "calls", row).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
+    running.wait_for("the truth", |shown| difference(shown, "", capture).is_empty());
+    let last = running.stop();
+    assert_eq!(difference(&last, "", capture), [""; 0]);
+}
+
+macro_rules! replays {
+    ($($name:ident: $kind:ident $capture:literal $way:ident;)+) => {
+        $(#[test]
+        fn $name() {
+            replay(Kind::$kind, $capture, Way::$way);
+        })+
+    };
+}
+
+replays! {
+    mariadb_scenarios_are_77_uniqueids_by_time: MariaDb "scenarios_cdr" Time;
+    mariadb_scenarios_are_77_uniqueids_by_key: MariaDb "scenarios_cdr" Key;
+    mariadb_scenarios_are_77_uniqueids_by_replication: MariaDb "scenarios_cdr" Binlog;
+    mariadb_scenarios_are_72_linkedids_by_time: MariaDb "scenarios_cdr_alembic" Time;
+    mariadb_scenarios_are_72_linkedids_by_key: MariaDb "scenarios_cdr_alembic" Key;
+    mariadb_scenarios_are_72_linkedids_by_replication: MariaDb "scenarios_cdr_alembic" Binlog;
+    mariadb_200_calls_by_time: MariaDb "load_cdr" Time;
+    mariadb_200_calls_by_key: MariaDb "load_cdr_alembic" Key;
+    mariadb_200_calls_by_replication: MariaDb "load_cdr" Binlog;
+    mysql_scenarios_are_77_uniqueids_by_time: MySql "scenarios_cdr" Time;
+    mysql_scenarios_are_72_linkedids_by_key: MySql "scenarios_cdr_alembic" Key;
+    mysql_scenarios_are_72_linkedids_by_replication: MySql "scenarios_cdr_alembic" Binlog;
+    mysql_200_calls_by_time: MySql "load_cdr_alembic" Time;
+    mysql_200_calls_by_key: MySql "load_cdr" Key;
+    mysql_200_calls_by_replication: MySql "load_cdr_alembic" Binlog;
+}

@@ -1,0 +1,141 @@
+//! The receiver ended at any moment, and the server too: the counts are the truth each time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::collector::{Memory, Running, difference};
+use crate::database::{Captured, Kind, Server};
+use crate::replay::{Way, table};
+
+/// Numbers that follow from a seed (xorshift64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+const SEEDS: u64 = 100;
+const AT_A_TIME: usize = 8;
+
+/// Replays with two to five kills at random rows, and random pauses.
+fn one(server: &Server, way: Way, captured: &Captured, capture: &str, seed: u64) {
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let database = format!("restart_{way:?}_{seed}").to_lowercase();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut conn = runtime.block_on(table(server, &database, captured, way));
+    let memory = Memory::default();
+    let settings = way.settings(server, &database, "calls");
+    let mut running = Running::start(&settings, &memory);
+    running.wait_for("the first record", |shown| shown.contains_key("asterisk.cdr.rows"));
+    let kills: Vec<u64> =
+        (0..2 + random.below(4)).map(|_| random.below(captured.rows.len() as u64)).collect();
+    for (n, row) in captured.rows.iter().enumerate() {
+        runtime.block_on(async {
+            captured.insert(&mut conn, "calls", row).await;
+            tokio::time::sleep(Duration::from_micros(random.below(8000))).await;
+        });
+        if kills.contains(&(n as u64)) {
+            running.kill();
+            runtime.block_on(async { tokio::time::sleep(Duration::from_millis(random.below(20))).await });
+            running = Running::start(&settings, &memory);
+        }
+    }
+    running.wait_for(&format!("the truth of {database}"), |shown| difference(shown, "", capture).is_empty());
+    // A last one while nothing happens: nothing is counted again.
+    running.kill();
+    let running = Running::start(&settings, &memory);
+    running.wait_for("a look", |shown| shown.contains_key("asterisk.cdr.rows"));
+    runtime.block_on(async { tokio::time::sleep(Duration::from_millis(400)).await });
+    assert_eq!(difference(&running.stop(), "", capture), [""; 0], "{database}");
+    runtime.block_on(async {
+        use mysql_async::prelude::Queryable as _;
+        conn.query_drop(format!("DROP DATABASE {database}")).await.unwrap();
+    });
+}
+
+fn all(kind: Kind, way: Way, capture: &'static str) {
+    let Some(server) = Server::shared(kind) else { return };
+    let captured = Captured::read(capture);
+    let next = Arc::new(AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            let (next, captured) = (Arc::clone(&next), &captured);
+            scope.spawn(move || {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= SEEDS {
+                        return;
+                    }
+                    one(server, way, captured, capture, seed);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn killed_while_reading_by_time() {
+    all(Kind::MariaDb, Way::Time, "scenarios_cdr_alembic");
+}
+
+#[test]
+fn killed_while_reading_by_key() {
+    all(Kind::MariaDb, Way::Key, "scenarios_cdr");
+}
+
+#[test]
+fn killed_while_replicating() {
+    all(Kind::MariaDb, Way::Binlog, "scenarios_cdr_alembic");
+}
+
+/// The server is stopped, then killed, in the middle of a replay.
+fn server_restarts(kind: Kind, way: Way) {
+    let Some(server) = Server::start(kind) else { return };
+    let captured = Captured::read("scenarios_cdr_alembic");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut conn = runtime.block_on(table(&server, "calls", &captured, way));
+    let running = Running::start(&way.settings(&server, "calls", "calls"), &Memory::default());
+    for (n, row) in captured.rows.iter().enumerate() {
+        if n == 30 || n == 60 {
+            drop(conn);
+            server.order(if n == 30 { "stop" } else { "kill" });
+            running.wait_for_state("error");
+            server.order("start");
+            conn = runtime.block_on(server.conn(Some("calls")));
+        }
+        runtime.block_on(captured.insert(&mut conn, "calls", row));
+        // What a killed server has not written to its disk is lost to everyone.
+        if n == 59 {
+            running.wait_for("60 rows", |shown| shown.get("asterisk.cdr.rows") == Some(&60.0));
+            runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1500)).await });
+        }
+    }
+    running.wait_for("the truth", |shown| difference(shown, "", "scenarios_cdr_alembic").is_empty());
+    assert_eq!(difference(&running.stop(), "", "scenarios_cdr_alembic"), [""; 0]);
+}
+
+#[test]
+fn mariadb_restarts_while_it_is_read_by_time() {
+    server_restarts(Kind::MariaDb, Way::Time);
+}
+
+#[test]
+fn mariadb_restarts_while_it_is_read_by_key() {
+    server_restarts(Kind::MariaDb, Way::Key);
+}
+
+#[test]
+fn mariadb_restarts_while_it_is_replicated() {
+    server_restarts(Kind::MariaDb, Way::Binlog);
+}
+
+#[test]
+fn mysql_restarts_while_it_is_replicated() {
+    server_restarts(Kind::MySql, Way::Binlog);
+}
