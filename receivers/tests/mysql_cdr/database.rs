@@ -17,7 +17,6 @@ pub(crate) enum Kind {
 
 /// A server that ends with this process.
 pub(crate) struct Server {
-    pub(crate) kind: Kind,
     pub(crate) port: u16,
     pub(crate) socket: String,
     process: Mutex<(Child, BufReader<ChildStdout>)>,
@@ -43,11 +42,12 @@ impl Server {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let Some((port, socket)) = place(&mut lines) else {
+            child.wait().unwrap();
             assert!(std::env::var_os("CI").is_none(), "no {name}");
             println!("skipped: no {name}");
             return None;
         };
-        Some(Self { kind, port, socket, process: Mutex::new((child, lines)) })
+        Some(Self { port, socket, process: Mutex::new((child, lines)) })
     }
 
     /// The server that tests of this process share.

@@ -101,6 +101,7 @@ fn server_restarts(kind: Kind, way: Way) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut conn = runtime.block_on(table(&server, "calls", &captured, way));
     let running = Running::start(&way.settings(&server, "calls", "calls"), &Memory::default());
+    running.wait_for("the first record", |shown| shown.contains_key("asterisk.cdr.rows"));
     for (n, row) in captured.rows.iter().enumerate() {
         if n == 30 || n == 60 {
             drop(conn);

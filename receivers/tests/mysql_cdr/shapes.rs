@@ -1,1 +1,155 @@
+//! Writers that overtake each other, several tables, accounts and connections of other kinds.
 
+use mysql_async::prelude::Queryable as _;
+
+use crate::collector::{Memory, Running, Shown, difference};
+use crate::database::{Captured, Kind, Server};
+use crate::replay::KEY;
+
+fn settings(endpoint: &str, database: &str, more: &str) -> String {
+    format!(
+        "endpoint: '{endpoint}'\ndatabase: {database}\ntimezone: UTC\nstart_at: beginning\nstorage: memory\npoll_interval: 30ms\n\
+         full_interval: 200ms\nsettle: 500ms\ncollection_interval: 50ms\n{more}\n"
+    )
+}
+
+fn calls(shown: &Shown) -> f64 {
+    shown.get("asterisk.cdr.duration_count").copied().unwrap_or_default()
+}
+
+/// Two writers: the one with the lower key commits last.
+fn overtaken(kind: Kind, database: &str, mode: &str) {
+    let Some(server) = Server::shared(kind) else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let captured = Captured::read("scenarios_cdr");
+    let (mut slow, mut fast) = runtime.block_on(async {
+        let mut slow = server.database(database).await;
+        captured.create(&mut slow, "cdr", KEY, "").await;
+        (slow, server.conn(Some(database)).await)
+    });
+    let endpoint = format!("127.0.0.1:{}", server.port);
+    let running = Running::start(
+        &settings(&endpoint, database, &format!("username: root\nmode: {mode}")),
+        &Memory::default(),
+    );
+    running.wait_for("the first record", |shown| shown.contains_key("asterisk.cdr.rows"));
+    let insert = |id: &str| {
+        format!(
+            "INSERT INTO cdr (calldate, duration, disposition, uniqueid) VALUES (UTC_TIMESTAMP(), 1, 'ANSWERED', '{id}')"
+        )
+    };
+    runtime.block_on(async {
+        slow.query_drop("BEGIN").await.unwrap();
+        slow.query_drop(insert("slow")).await.unwrap();
+        fast.query_drop(insert("fast")).await.unwrap();
+    });
+    running.wait_for("the fast one", |shown| calls(shown) == 1.0);
+    runtime.block_on(async {
+        slow.query_drop("COMMIT").await.unwrap();
+        let keys: Vec<String> = fast.query("SELECT uniqueid FROM cdr ORDER BY id").await.unwrap();
+        assert_eq!(keys, ["slow", "fast"]);
+    });
+    running.wait_for("the slow one", |shown| calls(shown) == 2.0);
+    assert_eq!(calls(&running.stop()), 2.0);
+}
+
+#[test]
+fn a_lower_key_that_commits_last_in_mariadb() {
+    overtaken(Kind::MariaDb, "overtaken", "poll");
+}
+
+#[test]
+fn a_lower_key_that_commits_last_in_mysql() {
+    overtaken(Kind::MySql, "overtaken", "poll");
+}
+
+#[test]
+fn a_lower_key_that_commits_last_by_replication() {
+    overtaken(Kind::MariaDb, "overtaken_binlog", "binlog");
+}
+
+/// Both shapes at once in one instance, over a Unix socket, with an account that may only read and has a native or
+/// caching_sha2 password.
+fn both_tables(kind: Kind, database: &str, plugin: &str, password_file: &std::path::Path) {
+    let Some(server) = Server::shared(kind) else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (old, new) = (Captured::read("scenarios_cdr"), Captured::read("scenarios_cdr_alembic"));
+    runtime.block_on(async {
+        let mut conn = server.database(database).await;
+        old.create(&mut conn, "cdr", "", "ENGINE=MyISAM").await;
+        new.create(&mut conn, "cdr_alembic", "", "").await;
+        conn.query_drop("CREATE INDEX by_start ON cdr_alembic (start)").await.unwrap();
+        conn.query_drop(plugin).await.unwrap();
+        conn.query_drop(format!("GRANT SELECT ON {database}.* TO reader@localhost")).await.unwrap();
+        for (a, b) in old.rows.iter().zip(&new.rows) {
+            old.insert(&mut conn, "cdr", a).await;
+            new.insert(&mut conn, "cdr_alembic", b).await;
+        }
+    });
+    std::fs::write(password_file, "geheim\n").unwrap();
+    let more = format!(
+        "username: reader\npassword_file: {}\ntables: [{{name: cdr}}, {{name: cdr_alembic}}]",
+        password_file.display()
+    );
+    let running = Running::start(&settings(&server.socket, database, &more), &Memory::default());
+    running.wait_for("both truths", |shown| {
+        difference(shown, "cdr", "scenarios_cdr").is_empty()
+            && difference(shown, "cdr_alembic", "scenarios_cdr_alembic").is_empty()
+    });
+    let last = running.stop();
+    assert_eq!(last["mysql.up"], 1.0);
+    assert!(last["mysql.global_status.threads_connected"] >= 1.0, "{last:#?}");
+    assert!(last["asterisk.cdr.table.size{table=cdr}"] > 0.0, "{last:#?}");
+}
+
+#[test]
+fn both_tables_of_mariadb() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = "CREATE OR REPLACE USER reader@localhost IDENTIFIED BY 'geheim'";
+    both_tables(Kind::MariaDb, "two_tables", plugin, &folder.path().join("password"));
+}
+
+#[test]
+fn both_tables_of_mysql_with_caching_sha2_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = "CREATE USER reader@localhost IDENTIFIED WITH caching_sha2_password BY 'geheim'";
+    both_tables(Kind::MySql, "two_tables", plugin, &folder.path().join("password"));
+}
+
+/// `start_at: now` leaves out what is there, in each way of reading.
+#[test]
+fn now_is_now() {
+    let Some(server) = Server::shared(Kind::MariaDb) else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let captured = Captured::read("scenarios_cdr");
+    for (database, column, mode) in [
+        ("now_time", "", "poll"),
+        ("now_key", KEY, "poll"),
+        ("now_binlog", "", "binlog"),
+        ("now_both", KEY, "binlog"),
+    ] {
+        let mut conn = runtime.block_on(server.database(database));
+        let insert = |id: &'static str| {
+            format!(
+                "INSERT INTO cdr (calldate, duration, disposition, uniqueid) VALUES (UTC_TIMESTAMP() - INTERVAL 5 MINUTE, 1, 'BUSY', '{id}')"
+            )
+        };
+        runtime.block_on(async {
+            captured.create(&mut conn, "cdr", column, "").await;
+            conn.query_drop(insert("before")).await.unwrap();
+        });
+        let endpoint = format!("127.0.0.1:{}", server.port);
+        let more = format!("username: root\nmode: {mode}");
+        let settings = settings(&endpoint, database, &more).replace("start_at: beginning", "start_at: now");
+        let memory = Memory::default();
+        let running = Running::start(&settings, &memory);
+        running.wait_for("the first record", |shown| shown.contains_key("asterisk.cdr.rows"));
+        runtime.block_on(conn.query_drop(insert("after"))).unwrap();
+        running.wait_for("the call", |shown| calls(shown) == 1.0);
+        running.kill();
+        let running = Running::start(&settings, &memory);
+        runtime.block_on(conn.query_drop(insert("later"))).unwrap();
+        running.wait_for("the other call", |shown| calls(shown) == 2.0);
+        assert_eq!(calls(&running.stop()), 2.0, "{database}");
+    }
+}
