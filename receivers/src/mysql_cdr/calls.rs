@@ -64,13 +64,13 @@ impl Calls {
         self.counted.insert(call, time);
     }
 
-    /// Takes out the calls whose rows had their time to meet, in an order that follows from the calls alone. Among rows
-    /// of long ago, `reached`, the time of the latest row read, stands for the clock.
-    pub(super) fn settle(&mut self, now_ms: u64, settle_ms: u64, reached: Option<Naive>) -> Vec<Leg> {
+    /// Takes out the calls that were due by `due_ms`, in an order that follows from the calls alone. Among rows of long
+    /// ago, `reached`, the time of the latest row read, stands for the clock.
+    pub(super) fn settle(&mut self, due_ms: u64, settle_ms: u64, reached: Option<Naive>) -> Vec<Leg> {
         let settle = i64::try_from(settle_ms / 1000).unwrap_or(i64::MAX / 2);
         let passed = reached.map(|reached| reached.saturating_sub(settle).saturating_sub(MARGIN));
         let due = |pending: &Pending| {
-            pending.due_ms <= now_ms || passed.is_some_and(|passed| pending.last_end < passed)
+            pending.due_ms <= due_ms || passed.is_some_and(|passed| pending.last_end < passed)
         };
         let mut settled: Vec<(u64, Leg)> = Vec::new();
         self.pending.retain(|call, pending| {

@@ -24,6 +24,9 @@ mod table;
 mod time;
 mod totals;
 
+#[cfg(test)]
+mod cut_tests;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;

@@ -87,6 +87,11 @@ impl Worker {
             return Err(DbError::Table("no table can be replicated".to_owned()));
         };
         let stream = self.open_stream(&first).await?;
+        // What was written meanwhile comes first.
+        let read_by = self.now().wall_ms;
+        for table in self.entries.iter_mut().filter_map(|entry| entry.table.as_mut()) {
+            table.calls.due_after(read_by.saturating_add(table.settings.settle_ms));
+        }
         let now = Instant::now();
         let mut replication = Replication {
             stream,
@@ -264,7 +269,7 @@ impl Worker {
         let mut rows = false;
         for entry in &mut self.entries {
             let Some(table) = &mut entry.table else { continue };
-            table.settle(now, None);
+            table.settle(now, now.wall_ms, None);
             if let Reader::Id(by_id) = &mut table.reader {
                 by_id.end(now.mono_ms, table.settings.lookback_ms);
             }

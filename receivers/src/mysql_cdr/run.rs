@@ -184,9 +184,12 @@ impl Worker {
     async fn work(&mut self) {
         let mut backoff = Backoff::new(Duration::from_secs(1));
         loop {
+            let begun = self.now();
             let result = self.look().await;
             let took = self.asked_at.elapsed();
-            self.settle().await;
+            // While rows cannot be read, calls wait for theirs. Replication settles by itself when it has caught up.
+            let has_read = result.is_ok() && self.config.mode == Mode::Poll;
+            self.settle(if has_read { begun.wall_ms } else { 0 }).await;
             let is_well = result.is_ok();
             let wait = match result {
                 Ok(()) => {
@@ -209,12 +212,12 @@ impl Worker {
             if self.config.mode == Mode::Binlog && self.db.is_some() && is_well {
                 if let Err(error) = self.replicate().await {
                     self.failed(&error).await;
-                    self.settle().await;
-                    self.wait(backoff.wait()).await;
+                    self.settle(0).await;
+                    tokio::time::sleep(backoff.wait()).await;
                 }
                 continue;
             }
-            self.wait(wait).await;
+            tokio::time::sleep(wait).await;
         }
     }
 
@@ -237,29 +240,12 @@ impl Worker {
         }
     }
 
-    /// Waits, and counts calls that become due meanwhile.
-    async fn wait(&mut self, wait: Duration) {
-        let until = Instant::now() + wait;
-        loop {
-            let now = self.now();
-            let due = self.entries.iter().filter_map(|entry| entry.table.as_ref()?.calls.next_due()).min();
-            let due =
-                due.map(|due| Instant::now() + Duration::from_millis(due.saturating_sub(now.wall_ms) + 1));
-            let next = due.map_or(until, |due| due.min(until));
-            tokio::time::sleep_until(next).await;
-            if next >= until {
-                return;
-            }
-            self.settle().await;
-        }
-    }
-
-    /// Counts calls that are due, and writes records that changed.
-    pub(super) async fn settle(&mut self) {
+    /// Counts calls that were due when the look began, which has found all rows of before, and writes records that changed.
+    async fn settle(&mut self, due_ms: u64) {
         let now = self.now();
         for n in 0..self.entries.len() {
             if let Some(table) = self.entries.get_mut(n).and_then(|entry| entry.table.as_mut()) {
-                table.settle(now, None);
+                table.settle(now, due_ms, None);
             }
             self.commit(n).await;
         }

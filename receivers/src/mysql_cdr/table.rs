@@ -178,7 +178,8 @@ impl Table {
         if let Reader::Id(by_id) = &mut self.reader {
             by_id.close_old();
         }
-        self.settle(now, reached);
+        // More rows of calls that are due may follow.
+        self.settle(now, 0, reached);
         self.forget(now);
         new
     }
@@ -249,10 +250,10 @@ impl Table {
         true
     }
 
-    /// Counts the calls whose rows had their time to meet.
-    pub(super) fn settle(&mut self, now: Now, reached: Option<Naive>) {
+    /// Counts the calls that were due by `due_ms`, in milliseconds since 1970: the caller has read all rows of before.
+    pub(super) fn settle(&mut self, now: Now, due_ms: u64, reached: Option<Naive>) {
         self.calls.due_by(now.wall_ms.saturating_add(self.settings.settle_ms));
-        for leg in self.calls.settle(now.wall_ms, self.settings.settle_ms, reached) {
+        for leg in self.calls.settle(due_ms, self.settings.settle_ms, reached) {
             self.totals.call(&leg, &self.settings.rules, now.seconds());
             self.dirty = true;
         }

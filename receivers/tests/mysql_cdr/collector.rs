@@ -154,7 +154,9 @@ pub(crate) fn shown(sink: &Sink) -> Shown {
         };
         match metric.data.as_ref().unwrap() {
             Data::Sum(sum) => {
-                sum.data_points.iter().for_each(|p| put(metric.name.clone(), &p.attributes, number(&p.value)));
+                sum.data_points
+                    .iter()
+                    .for_each(|p| put(metric.name.clone(), &p.attributes, number(&p.value)));
             }
             Data::Gauge(gauge) => {
                 gauge
