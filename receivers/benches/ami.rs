@@ -24,6 +24,13 @@ const SECOND: u64 = 1_000_000_000;
 /// What metrics and traces ask for by default.
 const CLASSES: [&str; 7] = ["system", "call", "agent", "reporting", "security", "dtmf", "agi"];
 
+/// What is made of the events.
+const SIGNALS: [(&str, &[Signal]); 3] = [
+    ("metrics", &[Signal::Metrics]),
+    ("metrics and traces", &[Signal::Metrics, Signal::Traces]),
+    ("metrics, traces and log records", &[Signal::Metrics, Signal::Traces, Signal::Logs]),
+];
+
 #[derive(Debug)]
 struct Nowhere;
 
@@ -42,8 +49,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .into_iter()
         .filter(|event| CLASSES.contains(&event.get("Privilege").split(',').next().unwrap_or_default()))
         .collect();
-    for (what, traces) in [("metrics", false), ("metrics and traces", true)] {
-        let mut replay = runtime.block_on(replay(traces));
+    for (what, signals) in SIGNALS {
+        let mut replay = runtime.block_on(replay(signals));
         let rounds: Vec<Vec<u8>> = (0..ROUNDS).map(|round| stream(&asked, round)).collect();
         let bytes: usize = rounds.iter().map(Vec::len).sum();
         let (begin, cpu_before) = (Instant::now(), cpu()?);
@@ -61,18 +68,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             cpu * 1e9 / heard as f64
         );
     }
-    for (what, traces) in [("metrics", false), ("metrics and traces", true)] {
+    for (what, signals) in &SIGNALS[..2] {
         println!(
             "{OPEN_CALLS} open calls, {what}: {:.1} MiB",
-            runtime.block_on(open_calls(traces))? as f64 / 1_048_576.0
+            runtime.block_on(open_calls(signals))? as f64 / 1_048_576.0
         );
     }
     Ok(())
 }
 
-async fn replay(traces: bool) -> Replay {
+async fn replay(signals: &[Signal]) -> Replay {
     let consumer: Arc<dyn Consumer> = Arc::new(Nowhere);
-    let signals: &[Signal] = if traces { &[Signal::Metrics, Signal::Traces] } else { &[Signal::Metrics] };
     let config = Config { username: "bench".to_owned(), ..Config::default() };
     Replay::new(Context::detached(Kind::Receiver, "ami"), config, &Outputs::to(&consumer), signals).await
 }
@@ -106,7 +112,7 @@ fn shift(bytes: &mut [u8], seconds: u64) {
 }
 
 /// Bytes that calls hold while they are up: two channels in a bridge.
-async fn open_calls(traces: bool) -> Result<usize, Box<dyn std::error::Error>> {
+async fn open_calls(signals: &[Signal]) -> Result<usize, Box<dyn std::error::Error>> {
     let events = Transcript::load("asterisk22", "dial_answered").events();
     let asked =
         |event: &&Message| CLASSES.contains(&event.get("Privilege").split(',').next().unwrap_or_default());
@@ -114,7 +120,7 @@ async fn open_calls(traces: bool) -> Result<usize, Box<dyn std::error::Error>> {
         events.iter().take_while(|event| event.event() != "HangupRequest").filter(asked).cloned().collect();
     let bridge =
         open.iter().map(|event| event.get("BridgeUniqueid")).find(|id| !id.is_empty()).unwrap_or_default();
-    let mut replay = replay(traces).await;
+    let mut replay = replay(signals).await;
     let before = resident()?;
     for call in 0..OPEN_CALLS {
         let text = stream(&open, call);
