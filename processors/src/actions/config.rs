@@ -14,12 +14,15 @@ pub struct ActionConfig {
     pub key: String,
     /// insert, update, upsert: the value to write; its type is that of the configuration.
     pub value: Option<ConfigValue>,
-    /// insert, update, upsert: the value where `from_attribute` names none that exists.
+    /// insert, update, upsert: the value where `from_attribute` or `from_context` gives none.
     pub default_value: Option<ConfigValue>,
     /// extract: named groups become attributes. delete, hash: matched against the keys.
     pub pattern: String,
     /// insert, update, upsert: the attribute to copy the value from.
     pub from_attribute: Option<String>,
+    /// insert, update, upsert: what of the batch's sender to write: `metadata.NAME` (a header of its request), `auth.NAME`
+    /// (what its authenticator found out) or `client.address`.
+    pub from_context: Option<String>,
     /// convert: `string`, `int` or `double`.
     pub converted_type: String,
     /// insert, update, upsert, delete, hash, extract or convert, in any case.

@@ -7,6 +7,7 @@ mod value;
 
 pub use config::{ActionConfig, ConfigValue};
 
+use otelcol_pdata::Client;
 use otelcol_pdata::model::common::any_value::Value;
 use otelcol_pdata::model::common::{AnyValue, KeyValue};
 use regex::Regex;
@@ -30,6 +31,7 @@ enum Action {
 enum Source {
     Fixed(AnyValue),
     Attribute { key: String, default: Option<AnyValue> },
+    Context { key: String, default: Option<AnyValue> },
 }
 
 /// Which resources or records a value is written to.
@@ -70,11 +72,11 @@ impl Actions {
         if errors.is_empty() { Ok(Self(actions)) } else { Err(errors) }
     }
 
-    /// Runs all actions in their order; true when something changed.
-    pub(crate) fn apply(&self, attributes: &mut Vec<KeyValue>) -> bool {
+    /// Runs all actions in their order, on what `client` sent; true when something changed.
+    pub(crate) fn apply(&self, attributes: &mut Vec<KeyValue>, client: Option<&Client>) -> bool {
         let mut changed = false;
         for action in &self.0 {
-            changed |= action.apply(attributes);
+            changed |= action.apply(attributes, client);
         }
         changed
     }
@@ -107,14 +109,14 @@ impl Action {
         made.map_err(|why| format!("error with key {:?} ({index}-th action): {why}", config.key))
     }
 
-    fn apply(&self, attributes: &mut Vec<KeyValue>) -> bool {
+    fn apply(&self, attributes: &mut Vec<KeyValue>, client: Option<&Client>) -> bool {
         match self {
             Self::Write { key, source, when } => {
                 let found = find(attributes, key);
                 if matches!((found, when), (Some(_), When::Absent) | (None, When::Present)) {
                     return false;
                 }
-                let Some(value) = source.value(attributes).cloned() else { return false };
+                let Some(value) = source.value(attributes, client) else { return false };
                 put(attributes, found, key, value)
             }
             Self::Delete(keys) => {
@@ -146,15 +148,32 @@ impl Action {
 const EMPTY: AnyValue = AnyValue { value: None };
 
 impl Source {
-    fn value<'a>(&'a self, attributes: &'a [KeyValue]) -> Option<&'a AnyValue> {
+    fn value(&self, attributes: &[KeyValue], client: Option<&Client>) -> Option<AnyValue> {
         match self {
-            Self::Fixed(value) => Some(value),
+            Self::Fixed(value) => Some(value.clone()),
             Self::Attribute { key, default } => match find(attributes, key) {
-                Some(at) => Some(attributes[at].value.as_ref().unwrap_or(&EMPTY)),
-                None => default.as_ref(),
+                Some(at) => Some(attributes[at].value.clone().unwrap_or(EMPTY)),
+                None => default.clone(),
             },
+            Self::Context { key, default } => {
+                let text = client.and_then(|client| of_client(client, key));
+                text.map(|text| AnyValue { value: Some(Value::StringValue(text)) })
+                    .or_else(|| default.clone())
+            }
         }
     }
+}
+
+/// What a client is known by, under contrib's names; several values of a header are joined.
+fn of_client(client: &Client, key: &str) -> Option<String> {
+    if key == "client.address" {
+        return client.address.map(|address| address.ip().to_string());
+    }
+    if let Some(name) = key.strip_prefix("auth.") {
+        return client.auth.get(name).cloned();
+    }
+    let values = client.metadata.get(key.strip_prefix("metadata.").unwrap_or(key));
+    (!values.is_empty()).then(|| values.join(";"))
 }
 
 fn find(attributes: &[KeyValue], key: &str) -> Option<usize> {
@@ -196,15 +215,18 @@ fn extract_groups(attributes: &mut Vec<KeyValue>, key: &str, pattern: &Regex, na
 
 fn write(config: &ActionConfig, name: &str, when: When) -> Result<Action, String> {
     let from = config.from_attribute.as_deref().filter(|from| !from.is_empty());
+    let context = config.from_context.as_deref().filter(|from| !from.is_empty());
     let default = config.default_value.clone().map(|ConfigValue(value)| value);
-    if config.value.is_some() && from.is_some() {
+    let sources = [config.value.is_some(), from.is_some(), context.is_some()];
+    if sources.iter().filter(|set| **set).count() > 1 {
         return Err("error creating AttrProc due to multiple value sources being set".to_owned());
     }
-    let source = match (config.value.clone(), from, default) {
-        (Some(ConfigValue(value)), _, _) => Source::Fixed(value),
-        (None, Some(from), default) => Source::Attribute { key: from.to_owned(), default },
-        (None, None, Some(default)) => Source::Fixed(default),
-        (None, None, None) => {
+    let source = match (config.value.clone(), from, context, default) {
+        (Some(ConfigValue(value)), ..) => Source::Fixed(value),
+        (None, Some(from), _, default) => Source::Attribute { key: from.to_owned(), default },
+        (None, None, Some(context), default) => Source::Context { key: context.to_owned(), default },
+        (None, None, None, Some(default)) => Source::Fixed(default),
+        (None, None, None, None) => {
             return Err("error creating AttrProc. Either field \"value\", \"from_attribute\", \"from_context\", or \"default_value\" must be specified".to_owned());
         }
     };
@@ -265,7 +287,8 @@ fn convert(config: &ActionConfig, name: &str) -> Result<Action, String> {
 }
 
 fn has_source(config: &ActionConfig) -> bool {
-    config.value.is_some() || config.from_attribute.as_deref().is_some_and(|from| !from.is_empty())
+    let set = |from: &Option<String>| from.as_deref().is_some_and(|from| !from.is_empty());
+    config.value.is_some() || set(&config.from_attribute) || set(&config.from_context)
 }
 
 fn no_converted_type(config: &ActionConfig, name: &str) -> Result<(), String> {

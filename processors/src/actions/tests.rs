@@ -1,3 +1,4 @@
+use otelcol_pdata::Client;
 use otelcol_pdata::model::common::any_value::Value;
 use otelcol_pdata::model::common::{AnyValue, KeyValue};
 use otelcol_pdata::model::{as_string, attr, bool, double, int, key_value, string};
@@ -19,7 +20,7 @@ fn actions(yaml: &str) -> Result<Actions, Vec<String>> {
 }
 
 fn run(yaml: &str, mut attributes: Vec<KeyValue>) -> (bool, Vec<KeyValue>) {
-    let changed = actions(yaml).unwrap().apply(&mut attributes);
+    let changed = actions(yaml).unwrap().apply(&mut attributes, None);
     (changed, attributes)
 }
 
@@ -227,4 +228,31 @@ fn all_wrong_actions_are_named_at_once() {
         .unwrap_err();
     assert_eq!(errors.len(), 2);
     assert!(errors[1].ends_with("at the 2-th action"));
+}
+
+#[test]
+fn values_come_from_the_sender_too() {
+    let mut client = Client { address: "192.0.2.7:4711".parse().ok(), ..Client::default() };
+    client.metadata.append("X-Tenant", "a");
+    client.metadata.append("x-tenant", "b");
+    client.auth.insert("username".to_owned(), "alice".to_owned());
+    for (from, expected) in [
+        ("metadata.x-tenant", "a;b"),
+        ("X-TENANT", "a;b"),
+        ("auth.username", "alice"),
+        ("client.address", "192.0.2.7"),
+        ("metadata.none", "default"),
+        ("auth.none", "default"),
+    ] {
+        let yaml = format!("{{action: insert, key: k, from_context: {from}, default_value: default}}");
+        let mut attributes = Vec::new();
+        assert!(actions(&yaml).unwrap().apply(&mut attributes, Some(&client)));
+        assert_eq!(attributes, [otelcol_pdata::model::string("k", expected)], "{from}");
+    }
+    let mut attributes = Vec::new();
+    let plain = actions("{action: upsert, key: k, from_context: metadata.x-tenant}").unwrap();
+    assert!(!plain.apply(&mut attributes, None));
+    assert!(attributes.is_empty());
+    let both = actions("{action: upsert, key: k, from_context: a, value: b}").unwrap_err();
+    assert!(both[0].contains("multiple value sources being set"), "{both:?}");
 }

@@ -65,7 +65,7 @@ impl Editor {
             for scope in &mut block.scope_spans {
                 for span in &mut scope.spans {
                     if self.filter.selects(&of_span(resource, scope.scope.as_ref(), span)) {
-                        self.actions.apply(&mut span.attributes);
+                        self.actions.apply(&mut span.attributes, client.as_deref());
                     }
                 }
             }
@@ -82,7 +82,7 @@ impl Editor {
                 for metric in &mut scope.metrics {
                     if self.filter.selects(&of_metric(resource, scope.scope.as_ref(), metric)) {
                         for_each_point(metric, |attributes| {
-                            self.actions.apply(attributes);
+                            self.actions.apply(attributes, client.as_deref());
                         });
                     }
                 }
@@ -99,7 +99,7 @@ impl Editor {
             for scope in &mut block.scope_logs {
                 for record in &mut scope.log_records {
                     if self.filter.selects(&of_log(resource, scope.scope.as_ref(), record)) {
-                        self.actions.apply(&mut record.attributes);
+                        self.actions.apply(&mut record.attributes, client.as_deref());
                     }
                 }
             }

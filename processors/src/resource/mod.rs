@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use otelcol_pdata::{Batch, Signal};
+use otelcol_pdata::{Batch, Signal, model};
 use otelcol_pipeline::{
     Component, ComponentError, ConsumeError, Consumer, ConsumerComponent, Context, Host, Output,
     ProcessorFactory,
@@ -69,7 +69,11 @@ impl Component for Resource {
 #[async_trait]
 impl Consumer for Resource {
     async fn consume(&self, batch: Batch) -> Result<(), ConsumeError> {
-        let batch = batch.edit_resources(&mut |resource| self.actions.apply(&mut resource.attributes))?;
+        let client = batch.client().cloned();
+        let edit = &mut |resource: &mut model::resource::Resource| {
+            self.actions.apply(&mut resource.attributes, client.as_deref())
+        };
+        let batch = batch.edit_resources(edit)?;
         self.next.consume(batch).await
     }
 }

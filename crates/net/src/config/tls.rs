@@ -31,6 +31,12 @@ pub struct ClientTls {
     pub max_version: String,
     /// Trust the system's CAs besides the given one.
     pub include_system_ca_certs_pool: bool,
+    /// TLS 1.2 ciphers to use, by Go's names; those of 1.3 are always all there. Empty: all that are safe.
+    pub cipher_suites: Vec<String>,
+    /// No effect here: there are no insecure ones.
+    pub include_insecure_cipher_suites: bool,
+    /// Key exchange groups to use: X25519, P256, P384. Empty: all.
+    pub curve_preferences: Vec<String>,
     /// How often the files are read again, at the next connection. Zero: never.
     pub reload_interval: GoDuration,
 }
@@ -57,6 +63,12 @@ pub struct ServerTls {
     pub min_version: String,
     /// Highest version: "1.2" or "1.3" (default).
     pub max_version: String,
+    /// TLS 1.2 ciphers to use, by Go's names; those of 1.3 are always all there. Empty: all that are safe.
+    pub cipher_suites: Vec<String>,
+    /// No effect here: there are no insecure ones.
+    pub include_insecure_cipher_suites: bool,
+    /// Key exchange groups to use: X25519, P256, P384. Empty: all.
+    pub curve_preferences: Vec<String>,
     /// How often the files are read again, at the next connection. Zero: never.
     pub reload_interval: GoDuration,
 }

@@ -44,7 +44,7 @@ impl ClientTlsState {
 }
 
 fn build(settings: &ClientTls, protocols: &[Vec<u8>]) -> Result<rustls::ClientConfig, TlsError> {
-    let provider = provider();
+    let provider = provider(&settings.cipher_suites, &settings.curve_preferences)?;
     let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions(&settings.min_version, &settings.max_version)?)
         .map_err(|e| error(e.to_string()))?;

@@ -22,8 +22,39 @@ fn error(message: impl Into<String>) -> TlsError {
     TlsError(message.into())
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+/// The cryptography of a `tls` section: `cipher_suites` and `curve_preferences`, by Go's names.
+fn provider(cipher_suites: &[String], curves: &[String]) -> Result<Arc<CryptoProvider>, TlsError> {
+    let mut provider = rustls::crypto::ring::default_provider();
+    if !cipher_suites.is_empty() {
+        let known: Vec<String> = provider.cipher_suites.iter().map(|suite| go_name(suite.suite())).collect();
+        if let Some(wrong) = cipher_suites.iter().find(|wanted| !known.contains(wanted)) {
+            let known = known.join(", ");
+            return Err(error(format!("invalid TLS cipher suite: {wrong:?}, expected one of {known}")));
+        }
+        // As in Go, the list is for 1.2 alone.
+        provider
+            .cipher_suites
+            .retain(|suite| suite.tls13().is_some() || cipher_suites.contains(&go_name(suite.suite())));
+    }
+    if !curves.is_empty() {
+        let group = |name: &String| match name.as_str() {
+            "X25519" => Ok(rustls::NamedGroup::X25519),
+            "P256" => Ok(rustls::NamedGroup::secp256r1),
+            "P384" => Ok(rustls::NamedGroup::secp384r1),
+            other => {
+                Err(error(format!("invalid curve type: {other}. Expected values are [P256 P384 X25519]")))
+            }
+        };
+        let wanted: Vec<_> = curves.iter().map(group).collect::<Result<_, _>>()?;
+        provider.kx_groups.retain(|group| wanted.contains(&group.name()));
+    }
+    Ok(Arc::new(provider))
+}
+
+/// `TLS13_AES_...` of rustls is `TLS_AES_...` in Go, as in the RFCs.
+fn go_name(suite: rustls::CipherSuite) -> String {
+    let name = format!("{suite:?}");
+    name.replacen("TLS13_", "TLS_", 1)
 }
 
 /// The versions between `min` and `max`. rustls has no 1.0 and 1.1 any more (RFC 8996): as a minimum they mean 1.2.

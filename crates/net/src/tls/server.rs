@@ -47,7 +47,7 @@ fn build(settings: &ServerTls, protocols: &[Vec<u8>]) -> Result<rustls::ServerCo
     let Some((chain, key)) = identity else {
         return Err(error("TLS configuration must include both certificate and key for server connections"));
     };
-    let provider = provider();
+    let provider = provider(&settings.cipher_suites, &settings.curve_preferences)?;
     let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions(&settings.min_version, &settings.max_version)?)
         .map_err(|e| error(e.to_string()))?;

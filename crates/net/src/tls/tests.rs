@@ -136,6 +136,42 @@ async fn a_client_without_the_right_certificate_is_refused_where_one_is_asked_fo
 }
 
 #[tokio::test]
+async fn ciphers_and_curves_are_those_that_are_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let ours = Authority::new(dir.path(), "ours");
+    let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let chacha = list(&["TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"]);
+    let aes = list(&["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"]);
+    let service = Arc::new(Echo::default());
+    let only = ServerTls {
+        cipher_suites: chacha.clone(),
+        curve_preferences: list(&["P256"]),
+        max_version: "1.2".to_owned(),
+        ..ours.server("localhost")
+    };
+    let server = start(only, &service);
+    let client = |cipher_suites: &[String], curves: &[&str]| ClientTls {
+        cipher_suites: cipher_suites.to_vec(),
+        curve_preferences: list(curves),
+        ..ours.trusted()
+    };
+    assert_eq!(call(&server, client(&chacha, &["X25519", "P256"])).await.unwrap(), "x");
+    refused(&server, client(&aes, &[])).await;
+    refused(&server, client(&chacha, &["X25519"])).await;
+    server.stop().await;
+    let wrong = |tls: ClientTls| ClientTlsState::new(&tls, &[]).err().unwrap().to_string();
+    let suite = wrong(client(&list(&["TLS_RSA_WITH_RC4_128_SHA"]), &[]));
+    assert!(
+        suite.starts_with("invalid TLS cipher suite: \"TLS_RSA_WITH_RC4_128_SHA\", expected one of TLS_AES_"),
+        "{suite}"
+    );
+    assert_eq!(
+        wrong(client(&[], &["P521"])),
+        "invalid curve type: P521. Expected values are [P256 P384 X25519]"
+    );
+}
+
+#[tokio::test]
 async fn versions_outside_the_range_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let ours = Authority::new(dir.path(), "ours");
