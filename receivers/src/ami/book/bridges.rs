@@ -46,6 +46,12 @@ impl Bridges {
         }
     }
 
+    /// Known channels by bridge.
+    #[cfg(test)]
+    pub(super) fn members(&self) -> Vec<(BridgeKey, u32)> {
+        self.arena.iter().map(|(key, bridge)| (key, bridge.members)).collect()
+    }
+
     pub(super) fn bury(&mut self) {
         self.arena.bury();
     }

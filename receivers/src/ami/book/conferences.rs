@@ -55,6 +55,12 @@ impl Conferences {
         }
     }
 
+    /// Known channels by conference.
+    #[cfg(test)]
+    pub(super) fn members(&self) -> Vec<(ConferenceKey, u32)> {
+        self.arena.iter().map(|(key, conference)| (key, conference.members)).collect()
+    }
+
     pub(super) fn bury(&mut self) {
         self.arena.bury();
     }

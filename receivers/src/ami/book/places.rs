@@ -6,6 +6,7 @@ use super::change::{Change, ChannelKey, Place};
 impl Book {
     /// A channel is at a place from now on, or was found there; one of a kind at a time.
     pub(super) fn enter(&mut self, leg: ChannelKey, place: Place, found: bool) {
+        self.revive(leg);
         let Some(channel) = self.channels.get_mut(leg) else { return };
         let before = match place {
             Place::Bridge(bridge) => channel.bridge.replace(bridge).map(Place::Bridge),

@@ -1,6 +1,7 @@
 //! Books of transcripts.
 
 mod cases;
+mod chaos;
 mod cut;
 mod facts;
 mod orders;
