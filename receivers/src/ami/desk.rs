@@ -198,10 +198,13 @@ impl Desk {
     }
 
     fn send_traces(&mut self) {
-        if let Some((traces, outbox)) = &mut self.traces
-            && let Some(batch) = traces.take(&self.resource)
-        {
-            outbox.put(batch);
+        let Some((traces, outbox)) = &mut self.traces else { return };
+        match traces.take(&self.resource) {
+            Ok(Some(batch)) => outbox.put(batch),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(receiver = %self.context.id, %error, "traces of asterisk can not be sent");
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod logs;
 mod mask;
 mod metrics;
 mod outbox;
+mod protobuf;
 mod replay;
 mod signal;
 #[cfg(test)]

@@ -21,13 +21,14 @@ use otelcol_pdata::{Batch, Signal as BatchSignal, WireError};
 use prost::Message as _;
 
 use super::book::Book;
+use super::protobuf::{Protobuf, field_len};
 use super::signal::{Nanos, Signal};
 use super::wire::{EventKind, Frame};
 use calls::Calls;
 use config::Choice;
 pub use config::LogsConfig;
 use fields::{Field, Fields};
-use record::{CallIds, RecordWriter, field_len, push_header};
+use record::{CallIds, RecordWriter};
 
 /// The instrumentation scope of the records.
 const SCOPE: &str = "github.com/otelcol-asterisk/otelcol-asterisk/receiver/ami";
@@ -54,8 +55,7 @@ impl Logs {
             |kind: &EventKind| events.has(kind.name().as_bytes()).then(|| fields::name(kind.name()));
         let mut scope = Vec::new();
         for (field, text) in [(1, SCOPE), (2, version)] {
-            push_header(&mut scope, field, text.len());
-            scope.extend_from_slice(text.as_bytes());
+            Protobuf(&mut scope).bytes(field, text.as_bytes());
         }
         Self {
             kinds: EventKind::ALL.iter().map(name_if_wanted).collect(),
@@ -100,8 +100,7 @@ impl Logs {
         let call = self.calls.of(frame, book);
         self.writer.write(frame, event, name, call.as_ref(), now);
         let record = &self.writer.record;
-        push_header(&mut self.records, 2, record.len());
-        self.records.extend_from_slice(record);
+        Protobuf(&mut self.records).bytes(2, record);
         self.waiting += 1;
     }
 
@@ -129,12 +128,11 @@ impl Logs {
         let scope_logs_len = field_len(self.scope.len()) + records.len();
         let resource_logs_len = field_len(resource.len()) + field_len(scope_logs_len);
         let mut wire = Vec::with_capacity(field_len(resource_logs_len));
-        push_header(&mut wire, 1, resource_logs_len);
-        push_header(&mut wire, 1, resource.len());
-        wire.extend_from_slice(&resource);
-        push_header(&mut wire, 2, scope_logs_len);
-        push_header(&mut wire, 1, self.scope.len());
-        wire.extend_from_slice(&self.scope);
+        let mut out = Protobuf(&mut wire);
+        out.header(1, resource_logs_len);
+        out.bytes(1, &resource);
+        out.header(2, scope_logs_len);
+        out.bytes(1, &self.scope);
         wire.extend_from_slice(&records);
         Batch::from_wire(BatchSignal::Logs, Bytes::from(wire)).map(Some)
     }

@@ -23,15 +23,14 @@ use std::time::Duration;
 
 use otelcol_asterisk::ids;
 use otelcol_asterisk::redaction::Redactor;
-use otelcol_pdata::Batch;
 use otelcol_pdata::model::resource::Resource;
-use otelcol_pdata::model::trace::Span as OtlpSpan;
+use otelcol_pdata::{Batch, WireError};
 
 pub use config::{TracesConfig, TracesLimits};
 
 use call::{ROOT, Status, Trace, Value};
 use names::{Attribute, SpanName};
-use otlp::{Writer, resource_spans};
+use otlp::Writer;
 use places::{Bridges, Move};
 use report::{Cut, Report};
 
@@ -46,7 +45,6 @@ use super::wire::{EventKind, Frame};
 #[derive(Debug)]
 pub(crate) struct Tracer {
     config: TracesConfig,
-    redactor: Redactor,
     report: Report,
     system: Box<str>,
     open: HashMap<CallKey, Trace>,
@@ -62,8 +60,7 @@ pub(crate) struct Tracer {
     down: Option<Down>,
     /// Asterisk 11 or older: a dial's end is told when all is over, and not when it was answered.
     dials_end_late: bool,
-    finished: Vec<OtlpSpan>,
-    version: Box<str>,
+    finished: Writer,
 }
 
 /// For how long after the first list of a new connection what turns out to be lost counts as lost with the old one.
@@ -96,9 +93,9 @@ struct OnLeg<'t> {
 impl Tracer {
     /// One that keeps to the settings.
     pub(crate) fn new(context: &Context, config: TracesConfig, redactor: Redactor) -> Self {
+        let finished = Writer::new(redactor, config.variables.clone(), context.build.version);
         Self {
             config,
-            redactor,
             report: Report::new(context),
             system: Box::default(),
             open: HashMap::new(),
@@ -109,8 +106,7 @@ impl Tracer {
             ended_by_linkedid: HashMap::new(),
             dials_end_late: false,
             down: None,
-            finished: Vec::new(),
-            version: context.build.version.into(),
+            finished,
         }
     }
 
@@ -150,11 +146,14 @@ impl Tracer {
             }
             _ => {}
         }
-        self.let_pass(at);
+        self.finish_due(at);
+        if matches!(signal, Signal::Tick) {
+            self.cut_old(at);
+        }
     }
 
-    /// What waited long enough for late events is finished, and what is open for too long.
-    fn let_pass(&mut self, at: At) {
+    /// What waited long enough for late events is finished.
+    fn finish_due(&mut self, at: At) {
         while let Some((_, call)) = self.ended.front().copied().filter(|(due, _)| *due <= at.received) {
             self.ended.pop_front();
             // It may go on since.
@@ -162,6 +161,10 @@ impl Tracer {
                 self.finish(call);
             }
         }
+    }
+
+    /// What is open for too long is sent as it is.
+    fn cut_old(&mut self, at: At) {
         let oldest = at.received.saturating_sub(nanos(self.config.limits.call_age.get()));
         while let Some((opened, call)) = self.by_age.front().copied() {
             let is_open = self.open.contains_key(&call);
@@ -194,16 +197,15 @@ impl Tracer {
 
     /// How many spans of finished traces wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.finished.len()
+        self.finished.waiting()
     }
 
-    /// The traces that were finished since they were taken last.
-    pub(crate) fn take(&mut self, resource: &Resource) -> Option<Batch> {
-        if self.finished.is_empty() {
-            return None;
-        }
-        let spans = std::mem::take(&mut self.finished);
-        Some(Batch::from_traces(vec![resource_spans(resource.clone(), spans, &self.version)]))
+    /// Takes the traces that were finished since they were taken last. `None` if there are none.
+    ///
+    /// # Errors
+    /// They are no valid OTLP, which is a bug here.
+    pub(crate) fn take(&mut self, resource: &Resource) -> Result<Option<Batch>, WireError> {
+        self.finished.take(resource)
     }
 
     /// Traces that are open, those included that wait for late events.
@@ -353,8 +355,7 @@ impl Tracer {
             self.report.dropped_spans(trace.dropped_spans, &trace.linkedid);
             trace.set(ROOT, Attribute::Cut, Value::Word("spans"));
         }
-        let writer = Writer { config: &self.config, redactor: &self.redactor };
-        self.finished.extend(writer.spans(&trace));
+        self.finished.write(&trace);
         self.report.finished();
     }
 

@@ -1,19 +1,20 @@
-//! A finished trace as OTLP spans. Here, and only here, redaction is applied.
+//! Finished traces as OTLP, written straight to the wire. Here, and only here, redaction is applied.
+//!
+//! Field numbers: `opentelemetry/proto/trace/v1/trace.proto`, version 1.9.
 
+use bytes::Bytes;
 use otelcol_asterisk::channel;
 use otelcol_asterisk::ids::call_root_span_id;
 use otelcol_asterisk::redaction::Redactor;
-use otelcol_pdata::model::common::any_value::Value as AnyValueKind;
-use otelcol_pdata::model::common::{AnyValue, ArrayValue, InstrumentationScope, KeyValue};
 use otelcol_pdata::model::resource::Resource;
-use otelcol_pdata::model::trace::span::{Event, Link as OtlpLink, SpanKind};
+use otelcol_pdata::model::trace::span::SpanKind;
 use otelcol_pdata::model::trace::status::StatusCode;
-use otelcol_pdata::model::trace::{ResourceSpans, ScopeSpans, Span as OtlpSpan, Status as OtlpStatus};
-use otelcol_pdata::model::{bool, double, int, key_value, string};
+use otelcol_pdata::{Batch, Signal, WireError};
+use prost::Message as _;
 
-use super::call::{Attributes, Owner, Span, Status, Trace, Value};
-use super::config::TracesConfig;
+use super::call::{Attributes, Link, Owner, Span, SpanEvent, Status, Trace, Value};
 use super::names::{Attribute, SpanName};
+use crate::ami::protobuf::{Protobuf, field_len};
 
 /// The scope's name.
 const SCOPE: &str = "github.com/otelcol-asterisk/otelcol-asterisk/receiver/ami";
@@ -22,147 +23,198 @@ const SCOPE: &str = "github.com/otelcol-asterisk/otelcol-asterisk/receiver/ami";
 /// be remote.
 const FLAGS: u32 = 0x03 | 0x100;
 
-/// Spans of one Asterisk, ready to be sent.
-pub(super) fn resource_spans(resource: Resource, spans: Vec<OtlpSpan>, version: &str) -> ResourceSpans {
-    ResourceSpans {
-        resource: Some(resource),
-        scope_spans: vec![ScopeSpans {
-            scope: Some(InstrumentationScope {
-                name: SCOPE.to_owned(),
-                version: version.to_owned(),
-                ..InstrumentationScope::default()
-            }),
-            spans,
-            schema_url: String::new(),
-        }],
-        schema_url: String::new(),
-    }
-}
+/// Attributes of a span, and of an event.
+const OF_SPAN: u8 = 9;
+const OF_EVENT: u8 = 3;
 
-/// Turns traces into spans.
+/// Writes traces, and keeps them until somebody takes them.
 #[derive(Debug)]
-pub(super) struct Writer<'a> {
-    pub(super) config: &'a TracesConfig,
-    pub(super) redactor: &'a Redactor,
+pub(super) struct Writer {
+    redactor: Redactor,
+    /// Names of the variables that become attributes.
+    variables: Vec<String>,
+    scope: Vec<u8>,
+    /// Spans that wait, as `spans` of a scope.
+    spans: Vec<u8>,
+    waiting: usize,
+    span: Vec<u8>,
+    part: Vec<u8>,
 }
 
-impl Writer<'_> {
-    /// All spans of a trace whose spans have all ended, parents first.
-    pub(super) fn spans(&self, trace: &Trace) -> Vec<OtlpSpan> {
-        trace.spans.iter().map(|span| self.span(trace, span)).collect()
+impl Writer {
+    /// `version` is the program's, for the scope.
+    pub(super) fn new(redactor: Redactor, variables: Vec<String>, version: &str) -> Self {
+        let mut scope = Vec::new();
+        for (field, text) in [(1, SCOPE), (2, version)] {
+            Protobuf(&mut scope).bytes(field, text.as_bytes());
+        }
+        Self { redactor, variables, scope, spans: Vec::new(), waiting: 0, span: Vec::new(), part: Vec::new() }
     }
 
-    fn span(&self, trace: &Trace, span: &Span) -> OtlpSpan {
+    /// How many spans wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Takes the spans that wait, as spans of `resource`. `None` if there are none.
+    ///
+    /// # Errors
+    /// The spans are no valid OTLP, which is a bug here.
+    pub(super) fn take(&mut self, resource: &Resource) -> Result<Option<Batch>, WireError> {
+        if self.waiting == 0 {
+            return Ok(None);
+        }
+        self.waiting = 0;
+        let spans = std::mem::take(&mut self.spans);
+        let resource = resource.encode_to_vec();
+        let scope_spans_len = field_len(self.scope.len()) + spans.len();
+        let resource_spans_len = field_len(resource.len()) + field_len(scope_spans_len);
+        let mut wire = Vec::with_capacity(field_len(resource_spans_len));
+        let mut out = Protobuf(&mut wire);
+        out.header(1, resource_spans_len);
+        out.bytes(1, &resource);
+        out.header(2, scope_spans_len);
+        out.bytes(1, &self.scope);
+        wire.extend_from_slice(&spans);
+        Batch::from_wire(Signal::Traces, Bytes::from(wire)).map(Some)
+    }
+
+    /// Writes all spans of a trace whose spans have all ended, parents first.
+    pub(super) fn write(&mut self, trace: &Trace) {
+        let (mut span, mut part) = (std::mem::take(&mut self.span), std::mem::take(&mut self.part));
+        for one in &trace.spans {
+            span.clear();
+            self.span(trace, one, &mut span, &mut part);
+            Protobuf(&mut self.spans).bytes(2, &span);
+        }
+        self.waiting += trace.spans.len();
+        (self.span, self.part) = (span, part);
+    }
+
+    fn span(&self, trace: &Trace, span: &Span, out: &mut Vec<u8>, part: &mut Vec<u8>) {
         let end = span.end.unwrap_or(span.start);
         let is_root = span.owner == Owner::Call;
-        let mut out = OtlpSpan {
-            trace_id: trace.id.to_vec(),
-            span_id: span.id.to_vec(),
-            parent_span_id: if is_root { Vec::new() } else { trace.spans[span.parent as usize].id.to_vec() },
-            flags: FLAGS,
-            name: span.name.name().to_owned(),
-            kind: kind(span.name) as i32,
-            start_time_unix_nano: span.start,
-            end_time_unix_nano: end,
-            attributes: self.attributes(&span.attributes, trace),
-            status: Some(status(span.status)),
-            ..OtlpSpan::default()
-        };
-        self.describe(trace, span, &mut out.attributes);
+        let mut out = Protobuf(out);
+        out.bytes(1, &trace.id);
+        out.bytes(2, &span.id);
+        if !is_root {
+            out.bytes(4, &trace.spans[span.parent as usize].id);
+        }
+        out.bytes(5, span.name.name().as_bytes());
+        // Kinds are small and positive.
+        out.varint(6, kind(span.name) as u64);
+        out.fixed64(7, span.start);
+        out.fixed64(8, end);
+        self.attributes(&mut out, OF_SPAN, &span.attributes, trace);
+        self.describe(&mut out, trace, span);
         if is_root || span.name == SpanName::Leg {
             #[expect(clippy::cast_precision_loss, reason = "a duration, in milliseconds")]
-            out.attributes.push(double(Attribute::DurationMs.name(), (end - span.start) as f64 / 1e6));
+            out.double(OF_SPAN, Attribute::DurationMs.name(), (end - span.start) as f64 / 1e6);
         }
         if let Some(extra) = &span.extra {
-            out.events.extend(extra.events.iter().map(|event| Event {
-                time_unix_nano: event.at,
-                name: event.name.name().to_owned(),
-                attributes: self.attributes(&event.attributes, trace),
-                dropped_attributes_count: 0,
-            }));
-            out.dropped_events_count = extra.dropped_events;
-            out.links.extend(extra.links.iter().map(|link| OtlpLink {
-                trace_id: link.trace.to_vec(),
-                span_id: link.span.to_vec(),
-                flags: FLAGS,
-                ..OtlpLink::default()
-            }));
+            for event in &extra.events {
+                part.clear();
+                self.event(&mut Protobuf(part), event, trace);
+                out.bytes(11, part);
+            }
+            if extra.dropped_events > 0 {
+                out.varint(12, extra.dropped_events.into());
+            }
+            for link in &extra.links {
+                part.clear();
+                write_link(&mut Protobuf(part), link);
+                out.bytes(13, part);
+            }
         }
-        out
+        if let Status::Error(why) = span.status {
+            part.clear();
+            let mut status = Protobuf(part);
+            status.bytes(2, why.as_bytes());
+            status.varint(3, StatusCode::Error as u64);
+            out.bytes(15, part);
+        }
+        out.fixed32(16, FLAGS);
+    }
+
+    fn event(&self, out: &mut Protobuf<'_>, event: &SpanEvent, trace: &Trace) {
+        out.fixed64(1, event.at);
+        out.bytes(2, event.name.name().as_bytes());
+        self.attributes(out, OF_EVENT, &event.attributes, trace);
     }
 
     /// What follows from whose span it is.
-    fn describe(&self, trace: &Trace, span: &Span, out: &mut Vec<KeyValue>) {
+    fn describe(&self, out: &mut Protobuf<'_>, trace: &Trace, span: &Span) {
         let leg = match span.owner {
             Owner::Call => trace.legs.first(),
             Owner::Leg(leg) | Owner::Session(leg, _) => trace.legs.get(leg as usize),
             Owner::Bridge(_) => None,
         };
         if span.owner == Owner::Call {
-            out.push(string(Attribute::Linkedid.name(), &*trace.linkedid));
-            out.push(string(Attribute::ChannelType.name(), channel_type(trace)));
+            out.string(OF_SPAN, Attribute::Linkedid.name(), &trace.linkedid);
+            out.string(OF_SPAN, Attribute::ChannelType.name(), channel_type(trace));
             let worst =
                 trace.legs.iter().filter_map(|leg| leg.quality.mos()).min_by(|a, b| a.0.total_cmp(&b.0));
-            push_quality(worst, out);
+            quality(out, worst);
         }
         let Some(leg) = leg else { return };
         let name = if span.name == SpanName::Dial { Attribute::Destination } else { Attribute::Channel };
-        self.push(name, &leg.channel, out);
-        self.push(Attribute::Uniqueid, &leg.uniqueid, out);
+        self.text(out, OF_SPAN, name, &leg.channel);
+        self.text(out, OF_SPAN, Attribute::Uniqueid, &leg.uniqueid);
         if span.owner == Owner::Call || span.name == SpanName::Leg {
-            self.push(Attribute::CallerId, &leg.caller_id, out);
-            self.push(Attribute::CallerName, &leg.caller_name, out);
-            self.push(Attribute::AccountCode, &leg.account, out);
-            self.push(Attribute::Context, &leg.context, out);
-            self.push(Attribute::Exten, &leg.exten, out);
+            self.text(out, OF_SPAN, Attribute::CallerId, &leg.caller_id);
+            self.text(out, OF_SPAN, Attribute::CallerName, &leg.caller_name);
+            self.text(out, OF_SPAN, Attribute::AccountCode, &leg.account);
+            self.text(out, OF_SPAN, Attribute::Context, &leg.context);
+            self.text(out, OF_SPAN, Attribute::Exten, &leg.exten);
         }
         if span.name == SpanName::Leg {
-            out.push(string(Attribute::ChannelType.name(), channel::technology(&leg.channel)));
-            push_quality(leg.quality.mos(), out);
+            out.string(OF_SPAN, Attribute::ChannelType.name(), channel::technology(&leg.channel));
+            quality(out, leg.quality.mos());
         }
     }
 
-    fn attributes(&self, attributes: &Attributes, trace: &Trace) -> Vec<KeyValue> {
-        let mut out = Vec::new();
+    fn attributes(&self, out: &mut Protobuf<'_>, field: u8, attributes: &Attributes, trace: &Trace) {
         for (key, value) in attributes.iter() {
             match value {
-                Value::Text(text) => self.push(*key, text, &mut out),
-                Value::Word(word) => out.push(string(key.name(), *word)),
-                Value::Int(number) => out.push(int(key.name(), *number)),
-                Value::Bool(flag) => out.push(bool(key.name(), *flag)),
-                Value::Legs(legs) => out.push(key_value(key.name(), self.channels(legs, trace))),
+                Value::Text(text) => self.text(out, field, *key, text),
+                Value::Word(word) => out.string(field, key.name(), word),
+                Value::Int(number) => out.int(field, key.name(), *number),
+                Value::Bool(flag) => out.bool(field, key.name(), *flag),
+                Value::Legs(legs) => {
+                    let legs = legs.iter().filter_map(|leg| trace.legs.get(*leg as usize));
+                    let names: Vec<_> = legs.map(|leg| self.redactor.channel(&leg.channel)).collect();
+                    out.strings(field, key.name(), &names);
+                }
             }
         }
-        out
     }
 
-    fn push(&self, key: Attribute, text: &str, out: &mut Vec<KeyValue>) {
+    fn text(&self, out: &mut Protobuf<'_>, field: u8, key: Attribute, text: &str) {
         if text.is_empty() {
             return;
         }
         let Some(text) = self.redactor.value(key.kind(), text) else { return };
         match key {
             Attribute::Variable(number) => {
-                let Some(variable) = self.config.variables.get(usize::from(number)) else { return };
-                out.push(string([key.name(), variable].concat(), text));
+                let Some(variable) = self.variables.get(usize::from(number)) else { return };
+                out.string(field, &[key.name(), variable].concat(), &text);
             }
-            _ => out.push(string(key.name(), text)),
+            _ => out.string(field, key.name(), &text),
         }
-    }
-
-    fn channels(&self, legs: &[u32], trace: &Trace) -> AnyValueKind {
-        let names = legs.iter().filter_map(|leg| trace.legs.get(*leg as usize)).map(|leg| AnyValue {
-            value: Some(AnyValueKind::StringValue(self.redactor.channel(&leg.channel).into_owned())),
-        });
-        AnyValueKind::ArrayValue(ArrayValue { values: names.collect() })
     }
 }
 
-fn push_quality(mos: Option<(f64, f64)>, out: &mut Vec<KeyValue>) {
+fn quality(out: &mut Protobuf<'_>, mos: Option<(f64, f64)>) {
     if let Some((mean, lowest)) = mos {
-        out.push(double(Attribute::Mos.name(), mean));
-        out.push(double(Attribute::MosMin.name(), lowest));
+        out.double(OF_SPAN, Attribute::Mos.name(), mean);
+        out.double(OF_SPAN, Attribute::MosMin.name(), lowest);
     }
+}
+
+fn write_link(out: &mut Protobuf<'_>, link: &Link) {
+    out.bytes(1, &link.trace);
+    out.bytes(2, &link.span);
+    out.fixed32(6, FLAGS);
 }
 
 /// The technology of the first leg that is not Local, as `asterisk.calls.total` has it.
@@ -179,14 +231,7 @@ fn kind(name: SpanName) -> SpanKind {
     }
 }
 
-fn status(status: Status) -> OtlpStatus {
-    match status {
-        Status::Unset => OtlpStatus::default(),
-        Status::Error(why) => OtlpStatus { message: why.to_owned(), code: StatusCode::Error as i32 },
-    }
-}
-
 /// The link to the root of a call.
-pub(super) fn link_to(trace: [u8; 16]) -> super::call::Link {
-    super::call::Link { trace, span: call_root_span_id(&trace) }
+pub(super) fn link_to(trace: [u8; 16]) -> Link {
+    Link { trace, span: call_root_span_id(&trace) }
 }

@@ -6,13 +6,11 @@ use std::path::Path;
 use otelcol_asterisk::ids::{call_trace_id, hex};
 use otelcol_confmap::GoDuration;
 use otelcol_pdata::Batch;
-use otelcol_pdata::model::resource::Resource;
-use otelcol_pdata::model::trace::Span as OtlpSpan;
 use otelcol_pdata::model::trace::status::StatusCode;
+use otelcol_pdata::model::trace::{ResourceSpans, ScopeSpans, Span as OtlpSpan};
 use otelcol_testkit::ami::{Message, Transcript, World};
 use proptest::prelude::*;
 
-use super::super::otlp::resource_spans;
 use super::{Desk, TracesConfig, by_trace, spans_of};
 use crate::ami::book::BookConfig;
 use otelcol_asterisk::redaction::Redactor;
@@ -92,7 +90,8 @@ fn a_replay_gives_the_same_bytes() {
         let transcript = &Transcript::load("asterisk22", name);
         let bytes = || {
             let spans = spans_of(transcript, TracesConfig::default());
-            Batch::from_traces(vec![resource_spans(Resource::default(), spans, "0")]).to_wire()
+            let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+            Batch::from_traces(vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }]).to_wire()
         };
         assert_eq!(bytes(), bytes(), "{}", transcript.name);
     }

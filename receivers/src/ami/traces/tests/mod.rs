@@ -9,6 +9,7 @@ mod tree;
 use std::collections::BTreeMap;
 
 use otelcol_asterisk::redaction::Redactor;
+use otelcol_pdata::model::resource::Resource;
 use otelcol_pdata::model::trace::Span as OtlpSpan;
 use otelcol_pipeline::{Context, Kind};
 use otelcol_testkit::ami::{Message, Transcript, World};
@@ -51,7 +52,14 @@ impl Desk {
             _ => self.book.apply(signal, at.happened),
         }
         self.tracer.observe(signal, &self.book, at);
-        self.spans.append(&mut self.tracer.finished);
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        let Some(batch) = self.tracer.take(&Resource::default()).unwrap() else { return };
+        for block in batch.into_traces().unwrap() {
+            self.spans.extend(block.scope_spans.into_iter().flat_map(|scope| scope.spans));
+        }
     }
 
     fn tick(&mut self, now: Nanos) {
@@ -101,7 +109,7 @@ impl Desk {
         self.wait();
         self.tracer.shut_down(end);
         assert_eq!(self.tracer.open(), 0);
-        self.spans.append(&mut self.tracer.finished);
+        self.collect();
         self.spans
     }
 

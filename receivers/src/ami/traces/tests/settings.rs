@@ -224,8 +224,14 @@ fn open_calls_are_bounded_and_what_is_beyond_is_counted() {
 fn a_call_that_lasts_too_long_is_sent_as_it_is() {
     let limits = TracesLimits { call_age: GoDuration::from_secs(1), ..TracesLimits::default() };
     let mut desk = Desk::new(TracesConfig { limits, ..TracesConfig::default() });
-    desk.play(&transcript("queue_connect_complete_by_caller"));
-    assert_eq!(cut_counter(&desk, "age"), 1.0);
+    let events = transcript("queue_connect_complete_by_caller").events();
+    let end = events.len() - events.iter().rev().take_while(|event| event.event() != "BridgeEnter").count();
+    desk.events(&events[..end]);
+    desk.tick(desk.now);
+    assert_eq!((cut_counter(&desk, "age"), desk.tracer.open()), (0.0, 1));
+    desk.tick(desk.now + 1_000_000_000);
+    assert_eq!((cut_counter(&desk, "age"), desk.tracer.open()), (1.0, 0));
+    desk.events(&events[end..]);
     let spans = desk.finish();
     let roots = named(&spans, "asterisk.call");
     assert_eq!(roots.len(), 1);
@@ -241,7 +247,11 @@ fn an_agents_session_may_last() {
     let limits = TracesLimits { call_age: GoDuration::from_secs(4), ..TracesLimits::default() };
     let mut desk =
         Desk::with(TracesConfig { limits, ..TracesConfig::default() }, super::dialer(), Redactor::default());
-    desk.play(&transcript("dialer_agent_session_three_customers"));
+    for event in transcript("dialer_agent_session_three_customers").events() {
+        let at = event.at;
+        desk.events(&[event]);
+        desk.tick(at);
+    }
     assert_eq!(cut_counter(&desk, "age"), 0.0);
     assert_eq!(by_trace(&desk.finish()).len(), 4);
 }
