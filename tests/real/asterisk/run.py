@@ -29,6 +29,8 @@ from asterisk import HERE, Asterisk, Installation, NotAvailable, free_ports
 SYSTEM = "real-pbx"
 # What the root of a call says that did not end before everybody's ears.
 MARKS = {"restart": {"asterisk.lost"}, "collector's end": {"asterisk.unfinished"}}
+# What callers call themselves holds a number, which must not come through.
+NUMBER, REDACTED = "4930123456", "Erika ***3456"
 # How long something may take that takes milliseconds on an idle machine.
 PATIENCE = 20
 
@@ -41,6 +43,7 @@ receivers:
     system_name: {system}
     collection_interval: 200ms
     resync_interval: 5s
+    redaction: {{numbers: last4, names: keep}}
     reconnect: {{initial_interval: 100ms, max_interval: 500ms}}
 exporters:
   prometheus: {{endpoint: "127.0.0.1:{page}"}}
@@ -251,6 +254,8 @@ class Run:
         names = {span["operationName"] for span in spans}
         uniqueids = {tag["asterisk.uniqueid"] for tag in tags if "asterisk.uniqueid" in tag}
         assert linkedid in uniqueids, f"{name}: {uniqueids}"
+        assert root["asterisk.caller_name"] == REDACTED, f"{name}: {root}"
+        assert NUMBER not in json.dumps(spans), f"{name}: a number came through: {spans}"
         wanted = scenarios.SPANS.get(name, set())
         assert wanted <= names, f"{name}: expected spans {wanted}, found {sorted(names)}"
         assert len(spans) > len(channels), f"{name}: {len(spans)} spans for {channels}"
@@ -262,6 +267,7 @@ class Run:
         end = time.monotonic() + PATIENCE
         while True:
             reply = json.loads(fetch(f"{self.loki.at['QUERY']}/loki/api/v1/query_range?{query}"))
+            assert NUMBER not in json.dumps(reply), f"a number came through: {reply}"
             found = {}
             for stream in reply["data"]["result"]:
                 for _, line in stream["values"]:

@@ -119,12 +119,12 @@ class Phone(asyncio.DatagramProtocol):
             authorization = self._authorization(response, "REGISTER", f"sip:{self.server_text}")
         return response.status
 
-    def call(self, number, name="Caller", caller=None):
+    def call(self, number, name="Erika 4930123456"):
         """Calls a number. The call comes back while it is being set up."""
         call = Call(self, _id(), outgoing=True)
-        call.branch, call.name = _branch(), name
+        call.branch = _branch()
         call.target = f"sip:{number}@{self.server_text}"
-        call.local = f'"{name}" <sip:{caller or self.user}@127.0.0.1>;tag={_id()}'
+        call.local = f'"{name}" <sip:{self.user}@127.0.0.1>;tag={_id()}'
         call.remote = f"<{call.target}>"
         self.calls[call.call_id] = call
         self._invite(call, "", 1)
