@@ -1,5 +1,6 @@
 //! Who may send, who it was, and what goes on with the data.
 
+use std::path::Path;
 use std::time::Duration;
 
 use otelcol_net::config::{ClientTls, GrpcClientConfig, Headers};
@@ -7,8 +8,9 @@ use otelcol_net::{Code, GrpcClient};
 use otelcol_pdata::Signal;
 use otelcol_testkit::{FakeLoki, LogCapture, samples};
 use otelcol_tests::{Running, free_port};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
-use crate::otlp::path;
+use crate::otlp::{client, path};
 
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -117,4 +119,69 @@ async fn an_authenticator_that_is_not_there_is_told_by_its_name() {
         let error = Running::start(&good.replace(from, to)).await.err().unwrap().to_string();
         assert!(error.contains(told), "{error}");
     }
+}
+
+/// A CA, and certificate and key of `localhost` and of a client that it has signed, as files of `dir`.
+fn certificates(dir: &Path) {
+    let write = |name: &str, pem: String| std::fs::write(dir.join(name), pem).unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    write("ca.pem", params.self_signed(&key).unwrap().pem());
+    let issuer = Issuer::new(params, key);
+    for name in ["localhost", "client"] {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        write(&format!("{name}.crt"), params.signed_by(&key, &issuer).unwrap().pem());
+        write(&format!("{name}.key"), key.serialize_pem());
+    }
+}
+
+#[tokio::test]
+async fn certificates_and_passwords_of_both_sides_are_asked_for_over_grpc_and_http() {
+    let dir = tempfile::tempdir().unwrap();
+    certificates(dir.path());
+    std::fs::write(dir.path().join("password"), "s3cret\n").unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let loki = FakeLoki::start();
+    let (outer, grpc, http) = (free_port(), free_port(), free_port());
+    let server = format!(
+        "tls: {{cert_file: {}, key_file: {}, client_ca_file: {}, min_version: '1.3'}}, auth: {{authenticator: basicauth/in}}",
+        at("localhost.crt"),
+        at("localhost.key"),
+        at("ca.pem")
+    );
+    let client_tls = format!(
+        "tls: {{ca_file: {}, cert_file: {}, key_file: {}}}, auth: {{authenticator: basicauth/out}}",
+        at("ca.pem"),
+        at("client.crt"),
+        at("client.key")
+    );
+    let mut running = Running::start(&format!(
+        "extensions:
+  basicauth/in: {{htpasswd: {{inline: 'pbx:$2y$04$abcdefghijklmnopqrstuuLZYjhNQAOdpbzt4WxWlUHjv1wsyH5DG'}}}}
+  basicauth/out: {{client_auth: {{username: pbx, password_file: {password}}}}}
+receivers:
+  otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{outer}'}}}}}}
+  otlp/inner: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{grpc}', {server}}}, http: {{endpoint: '127.0.0.1:{http}', {server}}}}}}}
+exporters:
+  otlp: {{endpoint: 'localhost:{grpc}', {client_tls}}}
+  otlphttp: {{endpoint: 'https://localhost:{http}', {client_tls}}}
+  loki: {{endpoint: '{loki}'}}
+service:
+  extensions: [basicauth/in, basicauth/out]
+  telemetry: {{metrics: {{level: none}}}}
+  pipelines:
+    logs/outer: {{receivers: [otlp], exporters: [otlp, otlphttp]}}
+    logs/inner: {{receivers: [otlp/inner], exporters: [loki]}}
+",
+        password = at("password"),
+        loki = loki.url(),
+    ))
+    .await
+    .unwrap();
+    client(outer).call(path(Signal::Logs), samples::records(7).wire_chunks(), WAIT).await.unwrap();
+    loki.wait_for_entries(14).await;
+    assert_eq!(loki.entries().len(), 14, "seven each way");
+    running.collector.shutdown().await;
 }
