@@ -78,8 +78,6 @@ pub struct Config {
     pub system_name: String,
     /// What becomes of numbers and names in logs and traces.
     pub redaction: redaction::Settings,
-    /// Traces from CEL rows.
-    pub traces: TracesConfig,
     /// Number under which `mode: binlog` registers with the server; 0 makes one.
     pub server_id: u32,
     /// Limits.
@@ -145,22 +143,6 @@ pub struct Columns {
     pub system_name: String,
 }
 
-/// Traces from CEL rows.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct TracesConfig {
-    /// Whether they are made.
-    pub enabled: bool,
-    /// The CEL table.
-    pub table: String,
-}
-
-impl Default for TracesConfig {
-    fn default() -> Self {
-        Self { enabled: false, table: "cel".to_owned() }
-    }
-}
-
 /// What is held in memory at most.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -214,7 +196,6 @@ impl Default for Config {
             server_metrics: true,
             system_name: String::new(),
             redaction: redaction::Settings::default(),
-            traces: TracesConfig::default(),
             server_id: 0,
             limits: Limits::default(),
         }
