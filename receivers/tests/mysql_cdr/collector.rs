@@ -72,7 +72,7 @@ impl Running {
     pub(crate) fn start(settings: &str, memory: &Memory) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let node = Node::from_yaml(settings, "test").unwrap();
-        let make = mysql_cdr::factory().prepare(&node, "receivers::mysql_cdr").unwrap();
+        let prepared = mysql_cdr::factory().prepare(&node, "receivers::mysql_cdr").unwrap();
         let sink = Sink::new();
         let shared = otelcol_pipeline::Shared::default();
         let context = Context::new(&shared, ComponentKind::Receiver, ComponentId::new("mysql_cdr"), "");
