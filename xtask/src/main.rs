@@ -21,6 +21,12 @@ enum Chore {
         #[arg(default_value_t = 60)]
         seconds: u32,
     },
+    /// Runs the program under load and faults and looks for leaks; then does the same with a leak, which must be found.
+    Soak {
+        /// Seconds under load, after a warm-up.
+        #[arg(default_value_t = 1800)]
+        seconds: u32,
+    },
     /// Measures this collector and the Go collector under the same load; see benches/README.md.
     Bench {
         /// What to measure: statsd, statsd-rate, otlp, scrape, idle; all of them by default.
@@ -31,8 +37,27 @@ enum Chore {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().chore {
         Chore::Fuzz { seconds } => fuzz(seconds),
+        Chore::Soak { seconds } => soak(seconds),
         Chore::Bench { what } => run(Command::new("benches/compare.sh").args(what)),
     }
+}
+
+fn soak(seconds: u32) -> anyhow::Result<()> {
+    let packages = ["-p", "otelcol-collector-bin", "-p", "otelcol-tests"];
+    let bins = ["--bin", "otelcol-asterisk", "--bin", "soak"];
+    run(Command::new("cargo").args(["build", "--release", "--locked"]).args(packages).args(bins))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let (soak, program) = (target.join("release/soak"), target.join("release/otelcol-asterisk"));
+    run(Command::new(&soak).arg(seconds.to_string()).arg(program))?;
+    let leaking = Command::new(&soak).args(["45", "leak"]).current_dir(root()).status()?;
+    ensure!(!leaking.success(), "the soak did not find a leak that was put in on purpose");
+    say("soak: passed, and found the leak that was put in on purpose");
+    Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "a report for people")]
+fn say(text: &str) {
+    eprintln!("{text}");
 }
 
 fn fuzz(seconds: u32) -> anyhow::Result<()> {

@@ -15,7 +15,7 @@ pub use clock::ManualClock;
 pub use ledger::{Ledger, Tally};
 pub use logs::LogCapture;
 pub use loki::{FakeLoki, LokiEntry, LokiPush};
-pub use otlp::{OtlpGrpcSink, OtlpHttpSink};
+pub use otlp::{OtlpGrpcSink, OtlpHttpSink, grpc_path};
 pub use proxy::Proxy;
 pub use sink::{Answer, Sink};
 

@@ -218,6 +218,15 @@ impl UnaryService for GrpcService {
     }
 }
 
+/// The method that takes a signal (opentelemetry-proto, `collector/*/v1`).
+pub fn grpc_path(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    }
+}
+
 fn signal_of(path: &str) -> Option<Signal> {
     match path {
         "/opentelemetry.proto.collector.trace.v1.TraceService/Export" | "/v1/traces" => Some(Signal::Traces),

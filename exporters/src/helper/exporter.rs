@@ -193,7 +193,14 @@ impl Exporter {
             self.core.stats.send_failed.add(left as u64);
             self.core.stats.dropped(Reason::Shutdown).add(left as u64);
         }
-        queue.close_log().await;
+        // A disk that hangs must not hang the stop.
+        let at_most = deadline.max(Instant::now() + Duration::from_secs(1));
+        if tokio::time::timeout_at(at_most, queue.close_log()).await.is_err() {
+            tracing::warn!(
+                component = %self.context.id, "otelcol.signal" = %self.core.signal,
+                "the disk does not answer: batches that were sent last may be sent again after the next start"
+            );
+        }
         let on_disk = queue.left_on_disk();
         if on_disk > 0 {
             tracing::info!(

@@ -1,0 +1,196 @@
+//! The program as a child process, and what it says of itself.
+
+use std::fmt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use otelcol_tests::{free_port, get};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use crate::backends::Backends;
+use crate::{Failure, pause};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The running program.
+pub(crate) struct Program {
+    child: Child,
+    pub(crate) otlp: u16,
+    metrics: String,
+    scrape: String,
+    _dir: TempDir,
+}
+
+/// What the program holds when it has nothing to do.
+pub(crate) struct Reading {
+    /// Bytes that its allocator has given out.
+    pub(crate) allocated: f64,
+    pub(crate) descriptors: usize,
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes allocated, {} descriptors open", self.allocated, self.descriptors)
+    }
+}
+
+impl Program {
+    /// `program` is a path, or `leak`.
+    pub(crate) async fn start(program: &str, backends: &Backends) -> Result<Self, Failure> {
+        let dir = TempDir::new()?;
+        let [otlp, metrics, scrape] = [free_port(), free_port(), free_port()];
+        let is_leaking = program == "leak";
+        let file = dir.path().join("config.yaml");
+        std::fs::write(&file, config(dir.path(), backends, [otlp, metrics, scrape], is_leaking))?;
+        let mut command = if is_leaking {
+            let mut command = Command::new(std::env::current_exe()?);
+            command.arg("leaking-collector");
+            command
+        } else {
+            let mut command = Command::new(program);
+            command.arg("--config");
+            command
+        };
+        let child = command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let url = |port| format!("http://127.0.0.1:{port}/metrics");
+        let mut this = Self { child, otlp, metrics: url(metrics), scrape: url(scrape), _dir: dir };
+        let end = Instant::now() + PATIENCE;
+        while get(&this.metrics).await.is_err() {
+            this.check(1)?;
+            if Instant::now() > end {
+                return Err("the program does not start".into());
+            }
+            pause().await;
+        }
+        Ok(this)
+    }
+
+    /// Whether it still runs; now and then it is told to read its configuration again.
+    pub(crate) fn check(&mut self, number: usize) -> Result<(), Failure> {
+        if let Some(ended) = self.child.try_wait()? {
+            return Err(format!("the program ended with {ended}").into());
+        }
+        if number.is_multiple_of(10) {
+            kill_process(Pid::from_child(&self.child), Signal::HUP)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until no queue holds anything.
+    pub(crate) async fn wait_until_empty(&self) -> Result<(), Failure> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let page = get(&self.metrics).await?;
+            let waiting = sum(&page, "otelcol_exporter_queue_size", &[]);
+            // The batch processor holds what came last for its timeout.
+            if waiting == 0.0 {
+                sleep(Duration::from_secs(1)).await;
+                if sum(&get(&self.metrics).await?, "otelcol_exporter_queue_size", &[]) == 0.0 {
+                    return Ok(());
+                }
+            }
+            if Instant::now() > end {
+                return Err(format!("{waiting} batches still wait after {PATIENCE:?}").into());
+            }
+            pause().await;
+        }
+    }
+
+    /// Accepted is sent, by each exporter that has a queue, to the item. `accepted` are spans, points and log records.
+    pub(crate) async fn check_books(&self, accepted: [u64; 3]) -> Result<(), Failure> {
+        let page = get(&self.metrics).await?;
+        for (kind, accepted) in ["spans", "metric_points", "log_records"].into_iter().zip(accepted) {
+            let exporters = ["otlp/disk", "otlp/memory", "otlphttp", "loki"];
+            for exporter in exporters.into_iter().filter(|name| *name != "loki" || kind == "log_records") {
+                let label = format!("exporter=\"{exporter}\"");
+                let sent = sum(&page, &format!("otelcol_exporter_sent_{kind}"), &[label]);
+                #[expect(clippy::cast_precision_loss, reason = "counts of a soak fit 52 bits")]
+                let accepted = accepted as f64;
+                if sent != accepted {
+                    return Err(format!("{exporter}: {accepted} {kind} accepted, {sent} sent").into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads when all is quiet.
+    pub(crate) async fn read(&self) -> Result<Reading, Failure> {
+        // A scrape leaves buffers for the next one, which are freed after a while: the same before both readings.
+        get(&self.scrape).await?;
+        let mut allocated = f64::INFINITY;
+        for _ in 0..20 {
+            sleep(Duration::from_millis(500)).await;
+            let page = get(&self.metrics).await?;
+            allocated = allocated.min(sum(&page, "otelcol_process_runtime_heap_alloc_bytes", &[]));
+        }
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count();
+        Ok(Reading { allocated, descriptors })
+    }
+
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => return Err(format!("the program ended with {status}").into()),
+                None if Instant::now() > end => return Err("the program does not end".into()),
+                None => pause().await,
+            }
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Already gone where it was stopped.
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// The sum of all samples with this name and these labels.
+pub(crate) fn sum(page: &str, name: &str, labels: &[String]) -> f64 {
+    let lines = page.lines().filter(|line| {
+        line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+            && labels.iter().all(|label| line.contains(label))
+    });
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+fn config(dir: &Path, backends: &Backends, ports: [u16; 3], is_leaking: bool) -> String {
+    let [otlp, metrics, scrape] = ports;
+    let leak = if is_leaking { "leak, " } else { "" };
+    let leak_section = if is_leaking { "  leak:\n" } else { "" };
+    let retry = "retry_on_failure: {initial_interval: 50ms, max_interval: 500ms, max_elapsed_time: 0}";
+    format!(
+        "extensions:\n  file_storage: {{directory: '{dir}'}}\n\
+         receivers:\n  otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{otlp}'}}}}}}\n\
+         processors:\n  memory_limiter: {{check_interval: 1s, limit_mib: 1500}}\n  batch: {{timeout: 200ms, send_batch_size: 4000}}\n{leak_section}\
+         exporters:\n\
+         \x20 otlp/disk: {{endpoint: '{grpc}', tls: {{insecure: true}}, {retry}, \
+         sending_queue: {{storage: file_storage, batch: {{}}}}}}\n\
+         \x20 otlp/memory: {{endpoint: '{grpc}', tls: {{insecure: true}}, {retry}}}\n\
+         \x20 otlphttp: {{endpoint: 'http://{http}', {retry}}}\n\
+         \x20 loki: {{endpoint: 'http://{http}/loki/api/v1/push', {retry}}}\n\
+         \x20 prometheus: {{endpoint: '127.0.0.1:{scrape}'}}\n\
+         \x20 file: {{path: /dev/null}}\n\
+         \x20 debug: {{verbosity: basic}}\n\
+         \x20 nop:\n\
+         service:\n  extensions: [file_storage]\n  pipelines:\n\
+         \x20   traces: {{receivers: [otlp], processors: [memory_limiter, {leak}batch], \
+         exporters: [otlp/disk, otlp/memory, otlphttp, file, debug, nop]}}\n\
+         \x20   metrics: {{receivers: [otlp], processors: [memory_limiter, {leak}batch], \
+         exporters: [otlp/disk, otlp/memory, otlphttp, prometheus, file, debug, nop]}}\n\
+         \x20   logs: {{receivers: [otlp], processors: [memory_limiter, {leak}batch], \
+         exporters: [otlp/disk, otlp/memory, otlphttp, loki, file, debug, nop]}}\n\
+         \x20 telemetry: {{metrics: {{address: '127.0.0.1:{metrics}'}}}}\n",
+        dir = dir.display(),
+        grpc = backends.grpc.addr(),
+        http = backends.http.addr(),
+    )
+}
