@@ -125,10 +125,11 @@ impl Program {
         // Exporters go on looking for their backends: the least of several looks is what is held all the time.
         for _ in 0..20 {
             sleep(Duration::from_millis(500)).await;
+            // Before the question, whose connection is one of them.
+            reading.descriptors = reading.descriptors.min(self.descriptors()?);
             let page = get(&self.metrics).await?;
             let allocated = sum(&page, "otelcol_process_runtime_heap_alloc_bytes", &[]);
             reading.allocated = reading.allocated.min(allocated);
-            reading.descriptors = reading.descriptors.min(self.descriptors()?);
         }
         Ok(reading)
     }
