@@ -20,6 +20,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use otelcol_net::config::ClientAuthConfig;
 use otelcol_net::{HttpClient, HttpReply};
 use otelcol_pdata::{Batch, Client, Signal};
+use otelcol_pipeline::status::Status;
 use otelcol_pipeline::telemetry::Counter;
 use otelcol_pipeline::{
     Clock, ComponentError, ConsumeError, ConsumerComponent, Context, ExporterFactory, Host,
@@ -66,6 +67,8 @@ fn create(
         clock: context.clock.clone(),
         stats: Stats::new(&context),
         v2_not_confirmed: AtomicBool::new(false),
+        failing: AtomicBool::new(false),
+        context: context.clone(),
     };
     Ok(Exporter::new(context, signal, sender, config.settings()))
 }
@@ -106,6 +109,9 @@ struct RemoteWrite {
     clock: Clock,
     stats: Stats,
     v2_not_confirmed: AtomicBool,
+    /// Repeats are under way, which was told.
+    failing: AtomicBool,
+    context: Context,
 }
 
 /// Under contrib's names.
@@ -233,7 +239,10 @@ impl RemoteWrite {
         let mut backoff = self.retry.as_ref().map(Backoff::new);
         loop {
             let error = match self.attempt(client, headers, request).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.tell_works();
+                    return Ok(());
+                }
                 Err(error) if error.is_permanent() => return Err(error),
                 Err(error) => error,
             };
@@ -243,7 +252,23 @@ impl RemoteWrite {
             if !longest.is_zero() && started.elapsed() + wait > longest {
                 return Err(ConsumeError::retryable(format!("no more retries left: {error}"), error.after()));
             }
+            self.tell_failing(&error);
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// A backend that goes down is told once.
+    fn tell_failing(&self, error: &ConsumeError) {
+        if !self.failing.swap(true, Ordering::Relaxed) {
+            tracing::warn!(component = %self.context.id, %error, "Exporting failed. Will retry the requests that failed.");
+            self.context.status.report(Status::Recoverable(error.to_string()));
+        }
+    }
+
+    fn tell_works(&self) {
+        if self.failing.swap(false, Ordering::Relaxed) {
+            tracing::info!(component = %self.context.id, "the endpoint takes requests again");
+            self.context.status.report(Status::Ok);
         }
     }
 

@@ -412,9 +412,13 @@ async fn version_2_has_symbols_metadata_and_starts() {
 
 #[tokio::test]
 async fn a_large_batch_is_several_requests_and_only_those_that_failed_are_repeated() {
+    let (log, _guard) = otelcol_testkit::LogCapture::start();
     let yaml = format!("{SYNC}, max_batch_size_bytes: 300, max_batch_request_parallelism: 1");
     let rig = rig(&yaml, &[204, 503, 429, 204]).await;
     rig.send(calls(&[1.0, 2.0, 3.0, 4.0, 5.0])).await.unwrap();
+    assert_eq!(log.lines("WARN").len(), 1, "{:?}", log.lines("WARN"));
+    assert!(log.lines("WARN")[0].starts_with("Exporting failed."));
+    assert!(log.lines("INFO").iter().any(|line| line.starts_with("the endpoint takes requests again")));
     let requests = rig.requests();
     assert!(requests.len() >= 3, "{}", requests.len());
     let mut values = Vec::new();
