@@ -33,13 +33,13 @@ NEEDED = re.compile(r"(asterisk|asterisk-modules|zlib1g|lib.*)$")
 
 # Modules by the beginnings of their names; one whose libraries are absent is left out.
 MODULES = re.compile(
-    r"(app_(agent_pool|attended_transfer|blind_transfer|channelredirect|confbridge|dial|echo|exec|playtones|queue|read"
+    r"(app_(attended_transfer|blind_transfer|channelredirect|confbridge|dial|echo|exec|playtones|queue|read"
     r"|senddtmf|softhangup|stack|transfer|userevent|verbose|while)|bridge_.*|cdr_manager|chan_bridge_media|chan_pjsip"
     r"|codec_(alaw|ulaw|a_mu|resample)|format_(pcm|sln)|func_(callerid|cdr|channel|db|dialplan|global|hangupcause|logic"
     r"|math|strings|timeout|devstate)|pbx_config|res_(agi|convert|crypto|geolocation|http_websocket|manager_devicestate"
     r"|musiconhold|parking|pjproject|pjsip|pjsip_(?!config_wizard|phoneprov|publish|stir|history|logger|geolocation"
     r"|send_to_voicemail|t38|transport_websocket|mwi_subscribe|endpoint_identifier_anonymous|outbound_publish|aoc"
-    r"|one_touch_record).*|rtp_asterisk|security_log|sorcery_.*|speech|statsd|timing_timerfd))\.so$"
+    r"|one_touch_record|notify|exten_state).*|rtp_asterisk|security_log|sorcery_.*|speech|timing_timerfd))\.so$"
 )
 
 
@@ -73,7 +73,7 @@ class Installation:
                 print(f"asterisk.py: fetching Asterisk of {self.suite}, once", file=sys.stderr)
                 shutil.rmtree(self.root, ignore_errors=True)
                 self._fetch()
-                (self.root / "done").write_text("\n".join(self._loadable()))
+                (self.root / "done").touch()
 
     def _fetch(self):
         apt = Apt(self.root / "apt", self.suite)
@@ -119,8 +119,12 @@ class Installation:
         return [files[0], "--library-path", ":".join(folders)]
 
     def loadable(self):
-        """The modules to load: wanted, and with all their libraries."""
-        return (self.root / "done").read_text().split()
+        """The modules to load: wanted, and with all their libraries. Looked at once for each list of those wanted."""
+        known = (self.root / "done").read_text().split("\n")
+        if known[0] != MODULES.pattern:
+            known = [MODULES.pattern, *self._loadable()]
+            (self.root / "done").write_text("\n".join(known))
+        return known[1:]
 
     def _loadable(self):
         names = sorted(path.name for path in self.modules.glob("*.so") if MODULES.match(path.name))

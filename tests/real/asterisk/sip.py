@@ -1,4 +1,4 @@
-"""A SIP phone for tests: UDP on 127.0.0.1, no media. Registers, calls, answers, hangs up, transfers.
+"""A SIP phone for tests: UDP on 127.0.0.1, deaf and dumb. Registers, calls, answers, hangs up, transfers.
 
 Sources: RFC 3261 (SIP), RFC 2617 (digest), RFC 3515 (REFER).
 """
@@ -95,11 +95,14 @@ class Phone(asyncio.DatagramProtocol):
         loop = asyncio.get_running_loop()
         self.transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
         self.port = self.transport.get_extra_info("sockname")[1]
+        # Somewhere for the other side's voice to go to.
+        self.media, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
         self.uri = f"sip:{self.user}@127.0.0.1:{self.port}"
         return self
 
     def close(self):
         self.transport.close()
+        self.media.close()
 
     # What a test does.
 
@@ -236,7 +239,7 @@ class Phone(asyncio.DatagramProtocol):
     def _sdp(self):
         return (
             f"v=0\r\no=phone {next(_numbers)} 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-            f"m=audio {self.port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+            f"m=audio {self.media.get_extra_info('sockname')[1]} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
         )
 
     def _authorization(self, challenge, method, uri):
