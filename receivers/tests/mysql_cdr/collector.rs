@@ -77,7 +77,7 @@ impl Running {
         let shared = otelcol_pipeline::Shared::default();
         let context = Context::new(&shared, ComponentKind::Receiver, ComponentId::new("mysql_cdr"), "");
         let outputs = Outputs::to(&sink.consumer());
-        let component = (make.make)(context, outputs).unwrap();
+        let component = (prepared.make)(context, outputs).unwrap();
         let storages: HashMap<ComponentId, Arc<dyn Storage>> =
             HashMap::from([(ComponentId::new("memory"), Arc::new(memory.clone()) as Arc<dyn Storage>)]);
         let host = Host::new(storages, shared.board.clone());
