@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use otelcol_asterisk::{cause, quality};
 
-use super::call::{Attributes, Leg, Link, Owner, Quality, ROOT, SpanEvent, Trace, Value, clean, text_value};
+use super::call::{
+    Attributes, Leg, Link, Owner, Quality, ROOT, SpanEvent, Trace, Value, clean, push_tight, text_value,
+};
 use super::fields::{number, pick};
 use super::names::{Attribute, EventName, SpanName};
 use super::{LegOf, OnLeg, Tracer};
@@ -384,7 +386,7 @@ fn described<'a>(signal: &Signal<'_, 'a>, uniqueid: &[u8]) -> [&'a [u8]; 5] {
 fn add_leg(trace: &mut Trace, leg: Leg, began: Nanos, limits: &super::TracesLimits) -> u32 {
     let number = u32::try_from(trace.legs.len()).unwrap_or(u32::MAX);
     let uniqueid = Arc::clone(&leg.uniqueid);
-    trace.legs.push(leg);
+    push_tight(&mut trace.legs, leg);
     let span = trace.open(SpanName::Leg, Owner::Leg(number), &uniqueid, ROOT, began, limits);
     trace.legs[number as usize].span = span.and_then(|span| u32::try_from(span).ok());
     number
