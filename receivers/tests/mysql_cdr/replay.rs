@@ -28,7 +28,7 @@ impl Way {
         let mode = if self == Self::Binlog { "binlog" } else { "poll" };
         format!(
             "endpoint: '127.0.0.1:{}'\nusername: root\ndatabase: {database}\ntable: {table}\nmode: {mode}\ntimezone: UTC\n\
-             start_at: beginning\nstorage: memory\npoll_interval: 30ms\nfull_interval: 300ms\nlookback: 500ms\nsettle: 4s\n\
+             start_at: beginning\nstorage: memory\npoll_interval: 30ms\nfull_interval: 300ms\nlookback: 500ms\nsettle: 8s\n\
              chunk_rows: 7\ncollection_interval: 50ms\nserver_metrics: false\n",
             server.port
         )
