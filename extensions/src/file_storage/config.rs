@@ -17,7 +17,7 @@ pub struct Config {
     pub timeout: GoDuration,
     /// Largest file, and largest queue, in bytes. Zero: no limit. Not set: 64 MiB and 1 GiB.
     pub max_size: Option<u64>,
-    /// No effect here: see [`Compaction`].
+    /// Accepted as otelcol's, without effect: the files here hold nothing to compact.
     pub compaction: Compaction,
     /// Whether each write reaches the disk before it counts as done.
     pub fsync: bool,

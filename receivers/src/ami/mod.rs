@@ -1,7 +1,7 @@
 //! Receiver of Asterisk's manager interface (AMI): calls as metrics, traces and logs. The README beside this file tells
 //! settings, metrics, and what rights the collector needs in manager.conf.
 //!
-//! One task reads from Asterisk ([`link`]) and hands each step of the session to the desk, which keeps the [`book`] of what
+//! One task reads from Asterisk (`link`) and hands each step of the session to the desk, which keeps the `book` of what
 //! is true and asks traces and logs what to make of it. Whatever is made goes into an outbox; reading never waits.
 
 mod book;

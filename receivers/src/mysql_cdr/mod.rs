@@ -1,9 +1,9 @@
 //! Receiver of Asterisk's call detail records from a table of MariaDB or MySQL: each call counted once, across restarts.
 //! The README beside this file tells settings, metrics and what holds.
 //!
-//! One task owns the connection and the state of the tables. It reads chunks of rows ([`source`]) as a pure state
-//! machine says ([`read`]), lets the rows of a call meet ([`calls`]), writes all that follows as one record ([`record`])
-//! and only then shows it; another task sends what is shown ([`metrics`]).
+//! One task owns the connection and the state of the tables. It reads chunks of rows (`source`) as a pure state
+//! machine says (`read`), lets the rows of a call meet (`calls`), writes all that follows as one record (`record`)
+//! and only then shows it; another task sends what is shown (`metrics`).
 
 mod calls;
 pub mod config;
