@@ -15,6 +15,16 @@ class Listener:
         self.task = None
 
     async def start(self):
+        # An Asterisk that has just booted resets a connection now and then before it has read the login.
+        for left in reversed(range(5)):
+            try:
+                return await self._log_in()
+            except (ConnectionError, asyncio.IncompleteReadError):
+                if not left:
+                    raise
+                await asyncio.sleep(0.5)
+
+    async def _log_in(self):
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
         self.writer.write(b"Action: Login\r\nUsername: truth\r\nSecret: stapler\r\nEvents: on\r\n\r\n")
         await self.reader.readuntil(b"Authentication accepted\r\n\r\n")
