@@ -38,21 +38,7 @@ pub(super) fn class(kind: EventKind) -> &'static str {
         FullyBooted | Reload | ChannelReload | ModuleLoadReport | Load | Unload | Shutdown | LogChannel
         | Alarm | AlarmClear | SpanAlarm | SpanAlarmClear | DNDState | DAHDIChannel | DeadlockStart
         | PeerStatus | ContactStatus | Registry => "system",
-        SuccessfulAuth
-        | ChallengeSent
-        | ChallengeResponseFailed
-        | InvalidPassword
-        | InvalidAccountID
-        | InvalidTransport
-        | FailedACL
-        | SessionLimit
-        | MemoryLimit
-        | LoadAverageLimit
-        | RequestNotSupported
-        | RequestNotAllowed
-        | RequestBadFormat
-        | AuthMethodNotAllowed
-        | UnexpectedAddress => "security",
+        kind if kind.is_security() => "security",
         _ => "call",
     }
 }

@@ -320,21 +320,7 @@ impl Book {
             RTCPReceived => self.media_reported(&fields(), Direction::Received),
             FullyBooted => self.booted(&fields()),
             Reload => self.reloaded(&fields()),
-            ChallengeResponseFailed
-            | InvalidPassword
-            | InvalidAccountID
-            | InvalidTransport
-            | FailedACL
-            | SessionLimit
-            | MemoryLimit
-            | LoadAverageLimit
-            | RequestNotSupported
-            | RequestNotAllowed
-            | RequestBadFormat
-            | AuthMethodNotAllowed
-            | UnexpectedAddress => {
-                self.authentication_failed(&fields(), frame.kind());
-            }
+            kind if kind.is_refusal() => self.authentication_failed(&fields(), kind),
             _ => {}
         }
     }

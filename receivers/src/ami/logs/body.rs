@@ -76,21 +76,7 @@ pub(super) fn fields(kind: EventKind) -> &'static [&'static str] {
         E::Shutdown => &["Shutdown", "Restart"],
         E::Reload | E::Load | E::Unload => &["Module", "Status"],
         E::UserEvent => &["UserEvent", "Channel"],
-        E::SuccessfulAuth
-        | E::ChallengeSent
-        | E::ChallengeResponseFailed
-        | E::InvalidPassword
-        | E::InvalidAccountID
-        | E::InvalidTransport
-        | E::FailedACL
-        | E::SessionLimit
-        | E::MemoryLimit
-        | E::LoadAverageLimit
-        | E::RequestNotSupported
-        | E::RequestNotAllowed
-        | E::RequestBadFormat
-        | E::AuthMethodNotAllowed
-        | E::UnexpectedAddress => &["Service", "AccountID", "RemoteAddress"],
+        kind if kind.is_security() => &["Service", "AccountID", "RemoteAddress"],
         _ => &["Channel"],
     }
 }

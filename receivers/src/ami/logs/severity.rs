@@ -45,22 +45,14 @@ pub(super) fn severity(frame: &Frame<'_>) -> SeverityNumber {
         | E::LoadAverageLimit
         | E::SessionLimit => SeverityNumber::Error,
 
-        E::ChallengeResponseFailed
-        | E::InvalidPassword
-        | E::InvalidAccountID
-        | E::InvalidTransport
-        | E::FailedACL
-        | E::RequestNotSupported
-        | E::RequestNotAllowed
-        | E::RequestBadFormat
-        | E::AuthMethodNotAllowed
-        | E::UnexpectedAddress
-        | E::Shutdown
+        E::Shutdown
         | E::QueueCallerAbandon
         | E::AgentRingNoAnswer
         | E::AgentDump
         | E::ParkedCallGiveUp
         | E::ParkedCallTimeOut => SeverityNumber::Warn,
+
+        kind if kind.is_refusal() => SeverityNumber::Warn,
 
         E::Hangup => warn_if(
             cause_number(frame).is_some_and(|number| cause::is_failure(number) && number != CANCELLED),

@@ -101,4 +101,31 @@ impl EventKind {
             Err(_) => Self::Other,
         }
     }
+
+    /// Whether somebody was refused: the security events that are no success and no question (main/security_events.c).
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        matches!(
+            self,
+            Self::ChallengeResponseFailed
+                | Self::InvalidPassword
+                | Self::InvalidAccountID
+                | Self::InvalidTransport
+                | Self::FailedACL
+                | Self::SessionLimit
+                | Self::MemoryLimit
+                | Self::LoadAverageLimit
+                | Self::RequestNotSupported
+                | Self::RequestNotAllowed
+                | Self::RequestBadFormat
+                | Self::AuthMethodNotAllowed
+                | Self::UnexpectedAddress
+        )
+    }
+
+    /// Whether it is a security event.
+    #[must_use]
+    pub const fn is_security(self) -> bool {
+        self.is_refusal() || matches!(self, Self::SuccessfulAuth | Self::ChallengeSent)
+    }
 }
