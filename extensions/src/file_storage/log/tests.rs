@@ -75,8 +75,11 @@ async fn an_append_that_nobody_waits_for_is_undone() {
     let (log, ..) = open(place(directory.path()));
     let unclaimed = log.append(vec![Bytes::from_static(b"gone")], 1).await.unwrap();
     drop(unclaimed);
+    // The disk is kept waiting until the client is gone.
+    let disk = log.segments();
     let cancelled = log.append(vec![Bytes::from_static(b"gone too")], 1);
     assert!(futures_util::FutureExt::now_or_never(cancelled).is_none());
+    drop(disk);
     append(&log, b"stays", 1).await.unwrap();
     log.close().await;
     let (log, records, _) = open(place(directory.path()));
