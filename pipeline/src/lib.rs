@@ -24,7 +24,7 @@ pub mod telemetry;
 
 pub use clock::Clock;
 pub use component::{Component, Consumer, ConsumerComponent, Extension};
-pub use config::{CollectorConfig, Encoding, Level, LogsConfig};
+pub use config::{CollectorConfig, Encoding, Level, LogSampling, LogsConfig};
 pub use context::{BuildInfo, Context, Shared};
 pub use error::{ComponentError, ConsumeError, ErrorKind};
 pub use factory::{

@@ -1,6 +1,6 @@
 //! Settings of the `debug` exporter.
 
-use otelcol_pipeline::{ComponentConfig, ConfigIssue};
+use otelcol_pipeline::{ComponentConfig, ConfigIssue, Level};
 use serde::Deserialize;
 
 use crate::helper::QueueConfig;
@@ -22,8 +22,10 @@ pub enum Verbosity {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub struct Config {
-    /// How much is told of a batch.
-    pub verbosity: Verbosity,
+    /// How much is told of a batch (default basic).
+    pub verbosity: Option<Verbosity>,
+    /// The older form of `verbosity`, as the exporter `logging` had it: debug is detailed, the rest is basic.
+    pub loglevel: Option<Level>,
     /// Of equal messages, so many are written each second before sampling begins.
     pub sampling_initial: u64,
     /// After that, every so many-th is written; 0: none.
@@ -40,7 +42,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            verbosity: Verbosity::Basic,
+            verbosity: None,
+            loglevel: None,
             sampling_initial: 2,
             sampling_thereafter: 1,
             use_internal_logger: true,
@@ -50,9 +53,22 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    pub(super) fn verbosity(&self) -> Verbosity {
+        match self.loglevel {
+            Some(Level::Debug) => Verbosity::Detailed,
+            _ => self.verbosity.unwrap_or_default(),
+        }
+    }
+}
+
 impl ComponentConfig for Config {
     fn validate(&self) -> Vec<ConfigIssue> {
         let mut issues = Vec::new();
+        if self.loglevel.is_some() && self.verbosity.is_some() {
+            let message = "'loglevel' and 'verbosity' are incompatible. Use only 'verbosity' instead";
+            issues.push(ConfigIssue::new("loglevel", message));
+        }
         let mut issue = |message| issues.push(ConfigIssue::new("output_paths", message));
         match (&self.output_paths, self.use_internal_logger) {
             (Some(_), true) => issue("output_paths is not supported when use_internal_logger is true"),

@@ -20,9 +20,9 @@ pub use config::{Config, Verbosity};
 use crate::helper::{Exporter, Sender, Sent, Settings};
 use output::{Output, Summary};
 
-/// The exporter type `debug`.
+/// The exporter type `debug`; `logging` is the name of its predecessor, which otelcol had until 0.110.
 pub fn factory() -> ExporterFactory {
-    ExporterFactory::exporter("debug", &Signal::ALL, create)
+    ExporterFactory::exporter("debug", &Signal::ALL, create).aliases(&["logging"])
 }
 
 fn create(
@@ -30,7 +30,7 @@ fn create(
     config: Config,
     signal: Signal,
 ) -> Result<Arc<dyn ConsumerComponent>, ComponentError> {
-    let sender = Debug { verbosity: config.verbosity, output: Output::new(&context, signal, &config) };
+    let sender = Debug { verbosity: config.verbosity(), output: Output::new(&context, signal, &config) };
     let settings = Settings { timeout: Duration::ZERO, queue: config.sending_queue, retry: None };
     Ok(Exporter::new(context, signal, sender, settings))
 }

@@ -35,7 +35,7 @@ async fn files_are_those_of_otelcol() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("out.txt");
         let config = Config {
-            verbosity,
+            verbosity: Some(verbosity),
             use_internal_logger: false,
             output_paths: Some(vec![path.to_str().unwrap().to_owned()]),
             ..Config::default()
@@ -52,7 +52,7 @@ async fn files_are_those_of_otelcol() {
 #[tokio::test]
 async fn the_log_gets_a_summary_and_the_text() {
     let (log, _guard) = LogCapture::start();
-    run(&Config { verbosity: Verbosity::Normal, ..Config::default() }, [samples::spans(1)]).await;
+    run(&Config { verbosity: Some(Verbosity::Normal), ..Config::default() }, [samples::spans(1)]).await;
     assert_eq!(
         log.lines("INFO"),
         [
@@ -86,6 +86,14 @@ fn settings_are_those_of_otelcol() {
     assert!(read("sending_queue:").sending_queue.unwrap().enabled);
     let both = read("output_paths: [stdout]").validate();
     assert_eq!(both[0].message, "output_paths is not supported when use_internal_logger is true");
+    assert_eq!(read("").verbosity(), Verbosity::Basic);
+    assert_eq!(read("verbosity: normal").verbosity(), Verbosity::Normal);
+    assert_eq!(read("loglevel: debug").verbosity(), Verbosity::Detailed);
+    assert_eq!(read("loglevel: info").verbosity(), Verbosity::Basic);
+    assert_eq!(
+        read("{loglevel: info, verbosity: basic}").validate()[0].message,
+        "'loglevel' and 'verbosity' are incompatible. Use only 'verbosity' instead"
+    );
     let none = read("{use_internal_logger: false, output_paths: []}").validate();
     assert_eq!(none[0].message, "output_paths must not be empty when use_internal_logger is false");
 }

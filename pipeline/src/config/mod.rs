@@ -18,7 +18,7 @@ use serde::de::IgnoredAny;
 pub(crate) use check::check;
 pub(crate) use pipelines::PipelineConfig;
 pub(crate) use sections::Sections;
-pub use telemetry::{Encoding, Level, LogsConfig};
+pub use telemetry::{Encoding, Level, LogSampling, LogsConfig};
 pub(crate) use telemetry::{PrometheusReader, TelemetryConfig};
 
 use crate::factory::Factories;

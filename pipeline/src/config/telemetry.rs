@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use otelcol_confmap::{ConfigError, Node};
+use otelcol_confmap::{ConfigError, GoDuration, Node};
 use serde::Deserialize;
 
 /// The collector's own telemetry.
@@ -14,6 +14,8 @@ pub(crate) struct TelemetryConfig {
     pub logs: LogsConfig,
     /// Its metrics.
     pub metrics: MetricsConfig,
+    /// Its spans, of which there are none.
+    pub traces: TracesConfig,
     /// Attributes of the collector itself, shown in `target_info` and on log lines.
     pub resource: BTreeMap<String, Option<String>>,
 }
@@ -64,6 +66,34 @@ pub struct LogsConfig {
     pub disable_stacktrace: bool,
     /// Accepted for otelcol's sake: it changes only the two settings above.
     pub development: bool,
+    /// Accepted for otelcol's sake: what repeats is gathered where it is logged, whatever it says.
+    pub sampling: LogSampling,
+    /// Accepted for otelcol's sake: where a log line can not be written there is no second place.
+    pub error_output_paths: Vec<String>,
+}
+
+/// `service::telemetry::logs::sampling`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct LogSampling {
+    /// Sample or not.
+    pub enabled: bool,
+    /// The time in which lines are counted.
+    pub tick: GoDuration,
+    /// Lines of a text that are written in it.
+    pub initial: u64,
+    /// Of those beyond, every so many-th is written.
+    pub thereafter: u64,
+}
+
+/// `service::telemetry::traces`: accepted for otelcol's sake, whatever it says, as this collector makes no spans of its own.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct TracesConfig {
+    /// `none` makes no spans.
+    pub level: MetricsLevel,
+    /// How a caller's span is found in its request.
+    pub propagators: Vec<String>,
 }
 
 /// How many self metrics are made.

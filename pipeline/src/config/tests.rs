@@ -35,3 +35,32 @@ fn each_error_has_its_text_path_and_line() {
         insta::assert_snapshot!("texts", all);
     });
 }
+
+/// Every key of the section that otelcol has and that means something here, or has nothing to change here.
+#[test]
+fn the_telemetry_section_of_otelcol_is_read() {
+    let yaml = "
+logs:
+  level: warn
+  encoding: json
+  development: false
+  disable_caller: true
+  disable_stacktrace: true
+  sampling: {enabled: true, tick: 10s, initial: 10, thereafter: 100}
+  output_paths: [stderr]
+  error_output_paths: [stderr]
+  initial_fields: {site: b2}
+metrics:
+  level: detailed
+  readers: [{pull: {exporter: {prometheus: {host: 0.0.0.0, port: 8888}}}}]
+traces: {level: none, propagators: [tracecontext, b3]}
+resource: {service.name: collector, service.version: null}
+";
+    let node = Node::from_yaml(yaml, "config.yaml").unwrap();
+    let mut errors = Vec::new();
+    let read = super::telemetry::read(Some(&node), &mut errors);
+    assert_eq!(errors.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(read.logs.sampling.initial, 10);
+    assert_eq!(read.traces.propagators, ["tracecontext", "b3"]);
+    assert_eq!(read.metrics.endpoints()[0].0, "0.0.0.0:8888");
+}
