@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use otelcol_pipeline::storage::{StorageClient, StorageError, StorageOp};
+use otelcol_segment_log::OpenError;
 
 use super::format::{self, Entries};
 
@@ -19,14 +20,6 @@ pub(super) struct Place {
     pub(super) max_size: u64,
     pub(super) fsync: bool,
     pub(super) recreate: bool,
-}
-
-/// Why a file could not be opened.
-#[derive(Debug)]
-pub(super) enum OpenError {
-    /// Another process has it.
-    InUse,
-    Failed(StorageError),
 }
 
 /// A file that was moved aside, and why.

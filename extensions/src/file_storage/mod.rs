@@ -3,7 +3,6 @@
 mod config;
 mod file;
 mod format;
-mod log;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +11,6 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use otelcol_pipeline::storage::{OpenedLog, Storage, StorageClient, StorageError};
@@ -20,14 +18,11 @@ use otelcol_pipeline::telemetry::Counter;
 use otelcol_pipeline::{
     Component, ComponentError, ComponentId, Context, Extension, ExtensionFactory, Host, Kind,
 };
-use sha2::{Digest, Sha256};
-use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep};
+use otelcol_segment_log::{patiently, space_name};
 
 pub use config::Config;
 
-use file::{Client, Corrupt, OpenError, Place, StoredFile};
-use log::{Damage, SegmentLog};
+use file::{Client, Corrupt, Place, StoredFile};
 
 /// The factory of `file_storage`.
 pub fn factory() -> ExtensionFactory {
@@ -47,11 +42,6 @@ struct FileStorage {
     corrupt: Counter,
     corrupt_records: Counter,
 }
-
-/// A file that another process has open is tried again this often.
-const RETRY: Duration = Duration::from_millis(20);
-/// Names that are longer are hashed: a file name has 255 bytes at most, and some are made of it by a suffix.
-const MAX_NAME: usize = 200;
 
 impl FileStorage {
     fn new(context: &Context, config: Config) -> Self {
@@ -76,43 +66,21 @@ impl FileStorage {
             recreate: self.config.recreate,
         };
         let open = Arc::clone(&self.open);
-        let (file, corrupt) = self
-            .patiently(&path, move || {
-                let open = || open.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(file) = open().get(&place.path).and_then(Weak::upgrade) {
-                    return Ok((file, None));
-                }
-                let (file, corrupt) = StoredFile::open(place.clone())?;
-                let file = Arc::new(file);
-                open().insert(place.path.clone(), Arc::downgrade(&file));
-                Ok((file, corrupt))
-            })
-            .await?;
+        let attempt = move || {
+            let open = || open.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(file) = open().get(&place.path).and_then(Weak::upgrade) {
+                return Ok((file, None));
+            }
+            let (file, corrupt) = StoredFile::open(place.clone())?;
+            let file = Arc::new(file);
+            open().insert(place.path.clone(), Arc::downgrade(&file));
+            Ok((file, corrupt))
+        };
+        let (file, corrupt) = patiently(&path, self.config.timeout.get(), attempt).await?;
         if let Some(corrupt) = corrupt {
             self.note(&path, &corrupt);
         }
         Ok(file)
-    }
-
-    /// Tries until `timeout` while someone else has the file open. `attempt` blocks on the disk.
-    async fn patiently<T: Send + 'static>(
-        &self,
-        path: &Path,
-        attempt: impl Fn() -> Result<T, OpenError> + Clone + Send + 'static,
-    ) -> Result<T, StorageError> {
-        let deadline = Instant::now() + self.config.timeout.get();
-        loop {
-            let opened = tokio::task::spawn_blocking(attempt.clone()).await;
-            match opened.map_err(|panic| StorageError(panic.to_string()))? {
-                Ok(opened) => return Ok(opened),
-                Err(OpenError::Failed(why)) => return Err(why),
-                Err(OpenError::InUse) if Instant::now() < deadline => sleep(RETRY).await,
-                Err(OpenError::InUse) => {
-                    let path = path.display();
-                    return Err(StorageError(format!("open {path}: timeout: another process has it open")));
-                }
-            }
-        }
     }
 
     fn note(&self, path: &Path, corrupt: &Corrupt) {
@@ -121,22 +89,6 @@ impl FileStorage {
             extension = %self.id, file = %path.display(), moved_to = %corrupt.moved_to.display(), reason = %corrupt.why,
             "storage file is corrupt: moved it aside and began an empty one"
         );
-    }
-
-    fn note_damage(&self, directory: &Path, damage: &Damage) {
-        if damage.torn > 0 {
-            tracing::info!(
-                extension = %self.id, directory = %directory.display(), bytes = damage.torn,
-                "cut off what was being written when the process ended"
-            );
-        }
-        if damage.corrupt > 0 {
-            self.corrupt_records.add(damage.corrupt as u64);
-            tracing::error!(
-                extension = %self.id, directory = %directory.display(), corrupt = damage.corrupt,
-                "batches of a queue are not what was written: skipped them"
-            );
-        }
     }
 }
 
@@ -175,43 +127,16 @@ impl Storage for FileStorage {
     }
 
     async fn open_log(&self, kind: Kind, id: &ComponentId, name: &str) -> Result<OpenedLog, StorageError> {
-        let directory = self.config.directory.join(base_name(kind, id, name) + ".queue");
-        let place = log::Place {
-            directory: directory.clone(),
+        let place = otelcol_segment_log::Place {
+            directory: self.config.directory.join(space_name(kind, id, name) + ".queue"),
             max_size: self.config.queue_limit(),
             fsync: self.config.fsync,
         };
-        let (corrupt, runtime) = (self.corrupt_records.clone(), Handle::current());
-        let attempt = move || SegmentLog::open(place.clone(), runtime.clone(), corrupt.clone());
-        let (log, records, damage) = self.patiently(&directory, attempt).await?;
-        self.note_damage(&directory, &damage);
-        Ok(OpenedLog { log, records })
+        otelcol_segment_log::open(place, self.config.timeout.get(), self.corrupt_records.clone()).await
     }
 }
 
 /// contrib's name of a component's file, with an ending of our own: the formats differ, the directory may be shared.
 fn file_name(kind: Kind, id: &ComponentId, name: &str) -> String {
-    base_name(kind, id, name) + ".kv"
-}
-
-fn base_name(kind: Kind, id: &ComponentId, name: &str) -> String {
-    let mut raw = format!("{kind}_{}_{}", id.component_type(), id.name());
-    if !name.is_empty() {
-        raw.push('_');
-        raw.push_str(name);
-    }
-    let name = sanitize(&raw);
-    if name.len() > MAX_NAME { format!("{:x}", Sha256::digest(&name)) } else { name }
-}
-
-/// contrib's rule: what is neither letter, digit, dot, hyphen nor underscore becomes a tilde and its number in hex.
-fn sanitize(name: &str) -> String {
-    let mut safe = String::with_capacity(name.len());
-    for character in name.chars() {
-        match character {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '-' | '_' => safe.push(character),
-            other => safe.push_str(&format!("~{:04X}", u32::from(other))),
-        }
-    }
-    safe
+    space_name(kind, id, name) + ".kv"
 }

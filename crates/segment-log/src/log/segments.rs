@@ -20,11 +20,13 @@ const GROUP: usize = 1024 * 1024;
 
 /// Where a log is and how it is written.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
-    pub(crate) directory: PathBuf,
+pub struct Place {
+    /// Its own directory.
+    pub directory: PathBuf,
     /// All segments together, in bytes. Zero: no limit.
-    pub(crate) max_size: u64,
-    pub(crate) fsync: bool,
+    pub max_size: u64,
+    /// Whether an append is on the disk before it counts as done.
+    pub fsync: bool,
 }
 
 /// What was wrong with the files when a log was opened.

@@ -22,13 +22,15 @@ use otelcol_pipeline::telemetry::Counter;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::file::OpenError;
 use record::{HEADER, Header};
-pub(super) use segments::{Damage, Place};
+pub(crate) use segments::Damage;
+pub use segments::Place;
 use segments::{Entry, Segments};
 
+use crate::open::OpenError;
+
 /// A log in a directory of its own, which a lock keeps others out of.
-pub(super) struct SegmentLog {
+pub(crate) struct SegmentLog {
     me: Weak<Self>,
     directory: String,
     runtime: Handle,
@@ -57,11 +59,11 @@ impl Orders {
 }
 
 /// A log that was opened.
-pub(super) type Opened = (Arc<SegmentLog>, Vec<LogRecord>, Damage);
+pub(crate) type Opened = (Arc<SegmentLog>, Vec<LogRecord>, Damage);
 
 impl SegmentLog {
     /// Opens the log at `place`, empty where there is none. Blocks on the disk.
-    pub(super) fn open(place: Place, runtime: Handle, corrupt: Counter) -> Result<Opened, OpenError> {
+    pub(crate) fn open(place: Place, runtime: Handle, corrupt: Counter) -> Result<Opened, OpenError> {
         let directory = place.directory.display().to_string();
         let failed =
             |why: &dyn std::fmt::Display| OpenError::Failed(StorageError(format!("open {directory}: {why}")));

@@ -1,0 +1,9 @@
+//! Batches on disk: what a queue has accepted outlives the process, in files of a directory of its own.
+
+mod log;
+mod names;
+mod open;
+
+pub use log::Place;
+pub use names::space_name;
+pub use open::{OpenError, open, patiently};
