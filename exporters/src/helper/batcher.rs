@@ -111,15 +111,20 @@ impl Batcher {
     }
 
     /// Cuts what is too large. What was pending is smaller than the largest batch, so that all of it goes with the
-    /// first part; each part has a share in the last batch, whose shares are `last`.
+    /// first part; each part has shares in the last batch, whose shares are `last`.
     fn split(&mut self, partition: Partition, pending: Pending, last: Vec<Share>) -> Vec<Job> {
+        let mut earlier: usize = pending.batches.iter().rev().skip(1).map(Batch::items).sum();
         let merged = Batch::merge(pending.batches);
         let parts = match self.sizer {
             Sizer::Bytes => merged.split(0, self.config.max_size),
             Sizer::Items | Sizer::Requests => merged.split(self.config.max_size, 0),
         };
-        let shares = std::iter::repeat_n(last, parts.len());
-        let mut jobs: Vec<Job> = parts.into_iter().zip(shares).map(|(part, last)| job(part, last)).collect();
+        let of_last = |part: &Batch| part.items().saturating_sub(std::mem::take(&mut earlier));
+        let sizes: Vec<usize> = parts.iter().map(of_last).collect();
+        let mut jobs: Vec<Job> = parts.into_iter().map(|part| job(part, Vec::new())).collect();
+        for share in last {
+            jobs.iter_mut().zip(share.divide(&sizes)).for_each(|(job, part)| job.shares.push(part));
+        }
         if let Some(first) = jobs.first_mut() {
             first.shares.extend(pending.shares);
         }

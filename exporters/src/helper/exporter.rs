@@ -1,6 +1,6 @@
 //! From a pipeline to a backend: queue, then repeats, then the time limit, then the sender.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +69,9 @@ pub struct Settings {
     pub retry: Option<RetryConfig>,
 }
 
+/// The longest wait between two attempts of a stop, whose time is short; a backend may ask for a longer one.
+const AT_A_STOP: Duration = Duration::from_secs(1);
+
 /// An exporter: a [`Sender`] with a queue, repeats, a time limit and counters around it.
 pub struct Exporter {
     context: Context,
@@ -95,7 +98,6 @@ pub(crate) struct Core {
     draining: CancellationToken,
     /// The backend did not take a batch that is on disk after the stop: the others stay there.
     leaves_stored: AtomicBool,
-    given_up: AtomicUsize,
 }
 
 impl Exporter {
@@ -116,7 +118,6 @@ impl Exporter {
             answers,
             draining: CancellationToken::new(),
             leaves_stored: AtomicBool::new(false),
-            given_up: AtomicUsize::new(0),
         };
         Arc::new(Self { context, core: Arc::new(core), queue })
     }
@@ -184,15 +185,13 @@ impl Exporter {
     /// Sends what waits, by `deadline`. Gives the number of items that are lost; what is on disk stays there.
     async fn drain(&self, queue: &Queue, deadline: Instant) -> usize {
         queue.close();
-        let mut left = 0;
         if !self.context.tasks.wait(deadline).await {
-            let (items, on_disk) = (queue.items(), queue.left_on_disk());
             // The tasks hold at an await and end there at once.
             self.context.tasks.stop(Instant::now() + Duration::from_secs(1)).await;
-            left = items.saturating_sub(queue.left_on_disk() - on_disk);
-            self.core.stats.send_failed.add(left as u64);
-            self.core.stats.dropped(Reason::Shutdown).add(left as u64);
         }
+        let lost = queue.lost();
+        self.core.stats.send_failed.add(lost as u64);
+        self.core.stats.dropped(Reason::Shutdown).add(lost as u64);
         // A disk that hangs must not hang the stop.
         let at_most = deadline.max(Instant::now() + Duration::from_secs(1));
         if tokio::time::timeout_at(at_most, queue.close_log()).await.is_err() {
@@ -208,7 +207,7 @@ impl Exporter {
                 "what was not sent stays in the queue on disk and is sent after the next start"
             );
         }
-        left
+        lost
     }
 
     async fn enqueue(&self, queue: &Queue, batch: Batch) -> Result<(), ConsumeError> {
@@ -260,16 +259,15 @@ impl Component for Exporter {
 
     async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
         self.core.draining.cancel();
-        let mut left = 0;
+        let mut lost = 0;
         if let Some(with) = &self.queue {
-            left = self.drain(&with.queue, deadline).await;
+            lost = self.drain(&with.queue, deadline).await;
         }
         let closed = self.core.sender.shutdown(deadline).await;
-        let lost = left + self.core.given_up.load(Ordering::Relaxed);
         if lost > 0 {
             let items = self.core.signal.items_name().replace('_', " ");
             return Err(ComponentError::new(format!(
-                "{lost} {items} were not delivered at shutdown ({left} still in the queue at the deadline); a longer shutdown time or a backend that answers would have saved them"
+                "{lost} {items} were not delivered at shutdown: the backend had not taken them by the deadline; a sending_queue with storage would have kept them"
             )));
         }
         closed
@@ -285,7 +283,8 @@ impl Consumer for Exporter {
         if let Some(with) = &self.queue {
             return self.enqueue(&with.queue, batch).await;
         }
-        self.core.deliver(&batch).await.map_err(|given_up| self.core.give_up(batch.items(), given_up))
+        let delivered = self.core.deliver(&batch, true).await;
+        delivered.map_err(|given_up| self.core.give_up(batch.items(), given_up))
     }
 }
 
@@ -335,10 +334,12 @@ impl Core {
             let Some(job) = next else { return };
             let Some((batch, shares)) = self.load(job).await else { continue };
             let _count = CountPanic { stats: &self.stats, items: batch.items() };
-            match self.deliver(&batch).await {
+            let is_stored = shares.iter().all(Share::is_stored);
+            match self.deliver(&batch, is_stored || self.answers).await {
                 Ok(()) => settle(shares, &Ok(())),
-                Err(given_up) if given_up.reason == Reason::Shutdown => {
-                    self.leave(shares, batch.items(), given_up);
+                // Stays on disk for the next start, as all that waits there.
+                Err(given_up) if is_stored && given_up.reason == Reason::Shutdown => {
+                    self.leaves_stored.store(true, Ordering::Relaxed);
                 }
                 Err(given_up) => settle(shares, &Err(self.give_up(batch.items(), given_up))),
             }
@@ -361,16 +362,6 @@ impl Core {
         }
     }
 
-    /// The collector stops and the backend does not answer: what is on disk stays there, the rest is given up.
-    fn leave(&self, shares: Vec<Share>, items: usize, given_up: GaveUp) {
-        let (stored, others): (Vec<_>, Vec<_>) = shares.into_iter().partition(Share::is_stored);
-        let lost = if stored.is_empty() { items } else { others.iter().map(Share::items).sum::<usize>() };
-        self.leaves_stored.fetch_or(!stored.is_empty(), Ordering::Relaxed);
-        if !others.is_empty() {
-            settle(others, &Err(self.give_up(lost.min(items), given_up)));
-        }
-    }
-
     /// Counts and tells that a batch is given up: lost where the queue had accepted it, else handed back.
     fn give_up(&self, items: usize, GaveUp { reason, error }: GaveUp) -> ConsumeError {
         self.stats.send_failed.add(items as u64);
@@ -379,16 +370,14 @@ impl Core {
             return error;
         }
         self.stats.dropped(reason).add(items as u64);
-        if reason == Reason::Shutdown {
-            self.given_up.fetch_add(items, Ordering::Relaxed);
-        }
         self.notices.lost(reason.as_str(), items, &error, "Exporting failed. Dropping data.");
         error
     }
 
-    /// Makes attempts until one goes well or there is no point in another.
-    async fn deliver(&self, batch: &Batch) -> Result<(), GaveUp> {
-        let sent = self.attempts(batch).await?;
+    /// Makes attempts until one goes well or there is no point in another. `is_kept`: what is given up at a stop is not
+    /// lost, as it is on disk or its producer has it.
+    async fn deliver(&self, batch: &Batch, is_kept: bool) -> Result<(), GaveUp> {
+        let sent = self.attempts(batch, is_kept).await?;
         let rejected = sent.rejected.min(batch.items());
         self.stats.sent.add((batch.items() - rejected) as u64);
         self.note_partial_success(&sent, rejected);
@@ -405,11 +394,11 @@ impl Core {
         self.notices.lost(Reason::PartialSuccess.as_str(), rejected, &message, "Partial success response");
     }
 
-    async fn attempts(&self, batch: &Batch) -> Result<Sent, GaveUp> {
+    async fn attempts(&self, batch: &Batch, is_kept: bool) -> Result<Sent, GaveUp> {
         let started = Instant::now();
         let mut backoff = self.retry.as_ref().map(Backoff::new);
         loop {
-            let last = self.draining.is_cancelled();
+            let draining = self.draining.is_cancelled();
             let error = match self.attempt(batch).await {
                 Ok(sent) => {
                     self.notices.works();
@@ -424,18 +413,24 @@ impl Core {
             let (Some(retry), Some(backoff)) = (&self.retry, &mut backoff) else {
                 return Err(GaveUp { reason: Reason::NoRetry, error });
             };
-            if last {
+            if draining && is_kept {
                 return Err(GaveUp { reason: Reason::Shutdown, error });
             }
-            let wait = backoff.next(random()).max(error.after().unwrap_or_default());
+            let longest = if draining { AT_A_STOP } else { Duration::MAX };
+            let wait = backoff.next(random()).min(longest).max(error.after().unwrap_or_default());
             let longest = retry.max_elapsed_time.get();
             if !longest.is_zero() && started.elapsed() + wait > longest {
                 let error = ConsumeError::retryable(format!("no more retries left: {error}"), error.after());
                 return Err(GaveUp { reason: Reason::Expired, error });
             }
             self.notices.failing(&error, wait);
-            // A stop cuts the wait short: one more attempt, and no other.
-            _ = self.draining.run_until_cancelled(tokio::time::sleep(wait)).await;
+            let wait = tokio::time::sleep(wait);
+            if draining {
+                // The deadline ends the task.
+                wait.await;
+            } else {
+                _ = self.draining.run_until_cancelled(wait).await;
+            }
         }
     }
 

@@ -81,12 +81,20 @@ pub(crate) fn settle(shares: Vec<Share>, result: &Outcome) {
 #[derive(Debug)]
 pub(crate) struct Share {
     claim: Arc<Claim>,
+    items: usize,
 }
 
 impl Share {
     pub(crate) fn new(claim: Claim) -> Self {
         claim.open.fetch_add(1, Ordering::Relaxed);
-        Self { claim: Arc::new(claim) }
+        Self { items: claim.items, claim: Arc::new(claim) }
+    }
+
+    /// The same in parts of so many spans, points or records each.
+    pub(crate) fn divide(self, items: &[usize]) -> Vec<Self> {
+        self.claim.open.fetch_add(items.len(), Ordering::Relaxed);
+        self.claim.open.fetch_sub(1, Ordering::AcqRel);
+        items.iter().map(|items| Self { claim: Arc::clone(&self.claim), items: *items }).collect()
     }
 
     /// Whether it outlives the process.
@@ -94,21 +102,14 @@ impl Share {
         self.claim.record.is_some()
     }
 
-    /// Spans, points or records of the whole that it is a part of.
-    pub(crate) fn items(&self) -> usize {
-        self.claim.items
-    }
-
     fn settle(self, result: Outcome) {
         self.claim.note(result);
-        self.claim.open.fetch_sub(1, Ordering::AcqRel);
+        self.close();
     }
-}
 
-impl Clone for Share {
-    fn clone(&self) -> Self {
-        self.claim.open.fetch_add(1, Ordering::Relaxed);
-        Self { claim: Arc::clone(&self.claim) }
+    fn close(&self) {
+        self.claim.met.fetch_add(self.items, Ordering::Relaxed);
+        self.claim.open.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -116,7 +117,7 @@ impl Drop for Share {
     fn drop(&mut self) {
         // What makes the sender panic must not come back after a restart.
         if std::thread::panicking() {
-            self.claim.open.fetch_sub(1, Ordering::AcqRel);
+            self.close();
         }
     }
 }
@@ -145,13 +146,14 @@ pub(crate) struct Claim {
     pub(crate) room: Option<OwnedSemaphorePermit>,
     /// Shares that are not settled.
     open: AtomicUsize,
+    /// Items that met their end.
+    met: AtomicUsize,
     outcome: Mutex<Option<Outcome>>,
 }
 
 impl Claim {
     /// A claim on `held`, which counts it from now on.
     pub(crate) fn new(held: Arc<Held>, items: usize, pinned: usize) -> Self {
-        held.items.fetch_add(items, Ordering::Relaxed);
         held.pinned.fetch_add(pinned, Ordering::Relaxed);
         Self {
             held,
@@ -161,6 +163,7 @@ impl Claim {
             answer: None,
             room: None,
             open: AtomicUsize::new(0),
+            met: AtomicUsize::new(0),
             outcome: Mutex::default(),
         }
     }
@@ -178,13 +181,16 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.held.items.fetch_sub(self.items, Ordering::Relaxed);
         self.held.pinned.fetch_sub(self.pinned, Ordering::Relaxed);
         let is_done = *self.open.get_mut() == 0;
         match &self.record {
             Some(record) if is_done => record.log.remove(record.id),
             Some(_) => _ = self.held.left_on_disk.fetch_add(self.items, Ordering::Relaxed),
-            None => {}
+            None if is_done || self.answer.is_some() => {}
+            None => {
+                let lost = self.items.saturating_sub(*self.met.get_mut());
+                self.held.lost.fetch_add(lost, Ordering::Relaxed);
+            }
         }
         let outcome = self.outcome.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(answer) = self.answer.take() {
@@ -199,9 +205,10 @@ impl Drop for Claim {
 /// What all claims of a queue hold together.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    pub(crate) items: AtomicUsize,
     /// Bytes of memory.
     pub(crate) pinned: AtomicUsize,
     /// Items that were not sent and are sent after a restart.
     pub(crate) left_on_disk: AtomicUsize,
+    /// Items that were not sent, and that nobody else has.
+    pub(crate) lost: AtomicUsize,
 }

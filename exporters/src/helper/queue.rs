@@ -188,9 +188,9 @@ impl Queue {
         self.capacity
     }
 
-    /// Spans, points or records that wait or are under way.
-    pub(crate) fn items(&self) -> usize {
-        self.held.items.load(Ordering::Relaxed)
+    /// Items that were in memory only when the tasks that send them ended.
+    pub(crate) fn lost(&self) -> usize {
+        self.held.lost.load(Ordering::Relaxed)
     }
 
     /// Items that were not sent and wait on disk for the next start.

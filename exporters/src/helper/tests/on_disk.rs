@@ -127,7 +127,9 @@ async fn what_a_dead_backend_leaves_is_sent_after_the_next_start() {
             setup.exporter.consume(samples::spans(7)).await.unwrap();
         }
         setup.sink.wait_for_attempts(1).await;
+        let begun = Instant::now();
         setup.shutdown(Duration::from_secs(60)).await.unwrap();
+        assert_eq!(begun.elapsed(), Duration::ZERO);
         assert_eq!((disk.items(), setup.dropped("shutdown")), (42, 0.0));
         assert_eq!(setup.value("otelcol_exporter_send_failed_spans", &[]), 0.0);
 
