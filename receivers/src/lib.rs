@@ -2,12 +2,16 @@
 
 #[cfg(feature = "ami")]
 pub mod ami;
+#[cfg(any(feature = "ami", feature = "mysql_cdr"))]
+mod call_trace;
 #[cfg(feature = "hostmetrics")]
 pub mod hostmetrics;
 #[cfg(feature = "mysql_cdr")]
 pub mod mysql_cdr;
 #[cfg(feature = "otlp")]
 pub mod otlp;
+#[cfg(any(feature = "ami", feature = "mysql_cdr"))]
+mod protobuf;
 #[cfg(feature = "statsd")]
 pub mod statsd;
 

@@ -5,11 +5,12 @@
 //! phone numbers and names on their way out.
 //!
 //! [`ids`] gives each call the trace id that all of its metrics, traces, logs and CDR rows carry. [`cause`] names hangup
-//! causes, [`channel`] takes channel names apart, [`quality`] tells what a conversation sounded like.
+//! causes, [`disposition`] how calls end, [`channel`] takes channel names apart, [`quality`] tells what a conversation sounded like.
 
 pub mod catalogue;
 pub mod cause;
 pub mod channel;
+pub mod disposition;
 pub mod ids;
 pub mod quality;
 pub mod redaction;

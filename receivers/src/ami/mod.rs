@@ -13,7 +13,6 @@ mod logs;
 mod mask;
 mod metrics;
 mod outbox;
-mod protobuf;
 mod replay;
 mod signal;
 #[cfg(test)]

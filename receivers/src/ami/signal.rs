@@ -2,8 +2,7 @@
 
 use super::wire::Frame;
 
-/// Nanoseconds since 1970.
-pub(crate) type Nanos = u64;
+pub(crate) use crate::call_trace::call::Nanos;
 
 /// The times of one signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

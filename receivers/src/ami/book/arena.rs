@@ -9,6 +9,13 @@ pub(crate) struct Key<T> {
     of: PhantomData<fn() -> T>,
 }
 
+impl<T> Key<T> {
+    /// A number that no other key of the arena has.
+    pub(crate) fn number(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+}
+
 // Not derived: that would ask for T: Clone and so on.
 impl<T> Clone for Key<T> {
     fn clone(&self) -> Self {
@@ -24,7 +31,7 @@ impl<T> PartialEq for Key<T> {
 impl<T> Eq for Key<T> {}
 impl<T> std::hash::Hash for Key<T> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        (u64::from(self.generation) << 32 | u64::from(self.slot)).hash(state);
+        self.number().hash(state);
     }
 }
 impl<T> std::fmt::Debug for Key<T> {

@@ -2,54 +2,11 @@
 
 use std::sync::Arc;
 
+use otelcol_asterisk::disposition::Disposition;
+
 use super::change::CallKey;
 use super::names::Symbol;
 use crate::ami::signal::Nanos;
-
-/// How a call ended, in the words of Asterisk's CDR.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Disposition {
-    /// Its root channel, or one that was dialled, came up.
-    Answered,
-    /// It rang and nobody took it.
-    NoAnswer,
-    /// The far end was busy.
-    Busy,
-    /// The caller gave up before anybody answered.
-    Cancel,
-    /// No line, no circuit, no capacity.
-    Congestion,
-    /// It could not be placed.
-    Failed,
-    /// It ended while nobody listened and had not been answered before.
-    Unknown,
-}
-
-impl Disposition {
-    /// All of them.
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Answered,
-        Self::NoAnswer,
-        Self::Busy,
-        Self::Cancel,
-        Self::Congestion,
-        Self::Failed,
-        Self::Unknown,
-    ];
-
-    /// The value of the attribute.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Answered => "ANSWERED",
-            Self::NoAnswer => "NO ANSWER",
-            Self::Busy => "BUSY",
-            Self::Cancel => "CANCEL",
-            Self::Congestion => "CONGESTION",
-            Self::Failed => "FAILED",
-            Self::Unknown => "UNKNOWN",
-        }
-    }
-}
 
 /// How far a call is on its way into the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +110,7 @@ impl Call {
         match (self.dial, self.cause) {
             (Some(dial), _) => dial,
             _ if lost => Disposition::Unknown,
-            (None, Some((cause, _))) => by_cause(cause),
+            (None, Some((cause, _))) => Disposition::of_cause(cause),
             (None, None) => Disposition::Unknown,
         }
     }
@@ -170,38 +127,9 @@ impl Call {
     /// the channel is cleared away. What says more about the far end wins.
     pub(super) fn dialled(&mut self, status: &[u8]) {
         self.dialling = self.dialling.saturating_sub(1);
-        let result = match status {
-            b"ANSWER" => Disposition::Answered,
-            b"BUSY" => Disposition::Busy,
-            b"NOANSWER" | b"DONTCALL" | b"TORTURE" => Disposition::NoAnswer,
-            b"CANCEL" | b"ABORT" => Disposition::Cancel,
-            b"CONGESTION" => Disposition::Congestion,
-            b"CHANUNAVAIL" | b"INVALIDARGS" => Disposition::Failed,
-            _ => return,
-        };
-        let rank = |result| match result {
-            Disposition::Answered => 6,
-            Disposition::Busy => 5,
-            Disposition::NoAnswer => 4,
-            Disposition::Cancel => 3,
-            Disposition::Congestion => 2,
-            _ => 1,
-        };
-        if self.dial.is_none_or(|before| rank(result) > rank(before)) {
+        let Some(result) = Disposition::of_dial(status) else { return };
+        if self.dial.is_none_or(|before| before.yields_to(result)) {
             self.dial = Some(result);
         }
-    }
-}
-
-/// Without a dial: by the cause of the root's end (Q.850).
-fn by_cause(cause: u8) -> Disposition {
-    match cause {
-        17 => Disposition::Busy,
-        // 0: Asterisk ended it without a cause. 16: dialplan or caller ended it before anything answered.
-        0 | 16 | 18 | 19 | 31 => Disposition::NoAnswer,
-        // A caller's CANCEL.
-        26 | 127 => Disposition::Cancel,
-        34 | 38 | 41 | 42 | 44 | 47 => Disposition::Congestion,
-        _ => Disposition::Failed,
     }
 }

@@ -2,7 +2,9 @@
 
 use super::arena::Key;
 use super::bridges::Bridge;
-use super::call::{Call, Disposition};
+use otelcol_asterisk::disposition::Disposition;
+
+use super::call::Call;
 use super::channel::Channel;
 use super::conferences::Conference;
 use super::names::Symbol;

@@ -31,13 +31,14 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-pub(crate) use call::{Call, Disposition};
+pub(crate) use call::Call;
 pub(crate) use change::{BridgeKey, CallKey, Change, ChannelKey, ConferenceKey, Place};
 pub(crate) use channel::Channel;
 pub(crate) use config::BookConfig;
 pub use config::{Buckets, DialerConfig, SessionConfig, StateLimits};
 pub(crate) use histogram::{Example, Histogram};
 pub(crate) use names::{Names, Symbol};
+pub(crate) use otelcol_asterisk::disposition::Disposition;
 pub(crate) use peers::{Peers, Reach};
 pub(crate) use queues::Queue;
 pub(crate) use system::System;

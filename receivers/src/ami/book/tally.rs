@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::call::Disposition;
 use super::config::Buckets;
 use super::histogram::Histogram;
 use super::names::Symbol;
 use crate::ami::signal::Nanos;
 use crate::ami::wire::EventKind;
+use otelcol_asterisk::disposition::Disposition;
 
 const NANOS_A_MS: f64 = 1e6;
 

@@ -21,9 +21,9 @@ use otelcol_pdata::{Batch, Signal as BatchSignal, WireError};
 use prost::Message as _;
 
 use super::book::Book;
-use super::protobuf::{Protobuf, field_len};
 use super::signal::{Nanos, Signal};
 use super::wire::{EventKind, Frame};
+use crate::protobuf::{Protobuf, field_len};
 use calls::Calls;
 use config::Choice;
 pub use config::LogsConfig;

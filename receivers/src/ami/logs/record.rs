@@ -2,7 +2,7 @@
 //!
 //! Field numbers: `opentelemetry/proto/logs/v1/logs.proto` and `common/v1/common.proto`, version 1.9.
 
-use crate::ami::protobuf::Protobuf;
+use crate::protobuf::Protobuf;
 use otelcol_pdata::model::logs::SeverityNumber;
 
 /// One that was sampled, in a trace whose id is random in its low 56 bits (W3C Trace Context level 2).

@@ -3,7 +3,7 @@
 use super::call::{Attributes, ROOT, Value};
 use super::fields::{number, pick};
 use super::names::{Attribute, EventName, SpanName};
-use super::{OnLeg, Tracer};
+use super::{OnLeg, Tracer, outcome};
 use crate::ami::signal::Nanos;
 use crate::ami::wire::{EventKind, Frame};
 
@@ -79,12 +79,12 @@ impl OnLeg<'_> {
         let Some(dial) = self.find_open(SpanName::Dial) else { return };
         self.end(dial, status);
         self.set_text(dial, Attribute::Forward, forward);
-        self.ring_ended(ring_outcome(status));
+        self.ring_ended(outcome::of_ring(status));
     }
 
     fn end(&mut self, dial: usize, status: &[u8]) {
         self.set_text(dial, Attribute::DialStatus, status);
-        if let Some(why) = failure(status) {
+        if let Some(why) = outcome::failure_of_dial(status) {
             self.trace.fail(dial, why);
         }
         self.trace.close(dial, self.now);
@@ -96,28 +96,5 @@ fn end_all(mut at: OnLeg<'_>, status: &[u8]) {
         if at.trace.spans[span].name == SpanName::Dial && at.trace.spans[span].end.is_none() {
             at.end(span, status);
         }
-    }
-}
-
-/// Why a dial failed. One that was cancelled did not: its caller gave up, or another phone was faster.
-fn failure(status: &[u8]) -> Option<&'static str> {
-    Some(match status {
-        b"BUSY" => "busy",
-        b"NOANSWER" => "no answer",
-        b"CONGESTION" => "congestion",
-        b"CHANUNAVAIL" => "channel unavailable",
-        b"INVALIDARGS" => "invalid arguments",
-        _ => return None,
-    })
-}
-
-/// What a dial's end means for the agent whom a queue rang.
-fn ring_outcome(status: &[u8]) -> &'static str {
-    match status {
-        b"ANSWER" => "answered",
-        b"BUSY" => "busy",
-        b"NOANSWER" => "no_answer",
-        b"CANCEL" => "cancelled",
-        _ => "failed",
     }
 }

@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use otelcol_asterisk::{cause, quality};
 
-use super::call::{
-    Attributes, Leg, Link, Owner, Quality, ROOT, SpanEvent, Trace, Value, clean, push_tight, text_value,
-};
+use super::call::{Attributes, Leg, Link, Owner, Quality, ROOT, SpanEvent, Value, clean, text_value};
 use super::fields::{number, pick};
 use super::names::{Attribute, EventName, SpanName};
-use super::{LegOf, OnLeg, Tracer};
+use super::{LegOf, OnLeg, Tracer, outcome};
 use crate::ami::book::{Book, Call, CallKey, ChannelKey};
 use crate::ami::signal::{Nanos, Signal};
 use crate::ami::wire::{EventKind, Frame};
@@ -88,7 +86,7 @@ impl Tracer {
             hangup_requested: false,
             span: None,
         };
-        let number = add_leg(trace, leg, channel.began, &self.config.limits);
+        let number = trace.add_leg(leg, channel.began, &self.config.limits);
         if found && let Some(span) = trace.legs[number as usize].span {
             trace.set(span as usize, Attribute::Found, Value::Bool(true));
         }
@@ -127,7 +125,7 @@ impl Tracer {
         let (copy, link, old_span, old_linkedid) = moved;
         self.legs.remove(&uniqueid);
         let Some(joined) = self.open.get_mut(&to) else { return };
-        let number = add_leg(joined, copy, now, &self.config.limits);
+        let number = joined.add_leg(copy, now, &self.config.limits);
         let new_linkedid = Arc::clone(&joined.linkedid);
         let mut back = None;
         if let Some(span) = joined.legs[number as usize].span {
@@ -159,7 +157,7 @@ impl Tracer {
         let began = span.as_ref().map_or(absorbed.spans[ROOT].start, |span| span.start);
         self.forget(from);
         let Some(trace) = self.open.get_mut(&to) else { return };
-        let number = add_leg(trace, leg, began, &self.config.limits);
+        let number = trace.add_leg(leg, began, &self.config.limits);
         if let (Some(span), Some(place)) = (&mut span, trace.legs[number as usize].span) {
             trace.spans[place as usize].extra = span.extra.take();
         }
@@ -338,10 +336,7 @@ impl OnLeg<'_> {
         self.set_text(span, Attribute::HangupCause, text);
         self.set_text(span, Attribute::TechCause, tech);
         if let Some(code) = number::<u8>(code) {
-            self.trace.set(span, Attribute::HangupCauseCode, Value::Int(code.into()));
-            if cause::is_failure(code) {
-                self.trace.fail(span, cause::text(code));
-            }
+            outcome::leg_ended(self.trace, span, code);
         }
     }
 }
@@ -381,39 +376,4 @@ fn described<'a>(signal: &Signal<'_, 'a>, uniqueid: &[u8]) -> [&'a [u8]; 5] {
         }
     }
     [&[]; 5]
-}
-
-fn add_leg(trace: &mut Trace, leg: Leg, began: Nanos, limits: &super::TracesLimits) -> u32 {
-    let number = u32::try_from(trace.legs.len()).unwrap_or(u32::MAX);
-    let uniqueid = Arc::clone(&leg.uniqueid);
-    push_tight(&mut trace.legs, leg);
-    let span = trace.open(SpanName::Leg, Owner::Leg(number), &uniqueid, ROOT, began, limits);
-    trace.legs[number as usize].span = span.and_then(|span| u32::try_from(span).ok());
-    number
-}
-
-/// Copies cause and text of the end of the root channel, or of the channel that ended last, to the root span.
-pub(super) fn cause_of_call(trace: &mut Trace) {
-    let Some(span) = last_leg(trace) else { return };
-    for key in [Attribute::HangupCause, Attribute::HangupCauseCode, Attribute::TechCause] {
-        if let Some(value) = trace.spans[span].attributes.get(key).cloned() {
-            trace.set(ROOT, key, value);
-        }
-    }
-}
-
-/// Why a call went wrong, by the cause of the end of the same channel as in [`cause_of_call`].
-pub(super) fn failure_of_call(trace: &Trace) -> Option<&'static str> {
-    let span = last_leg(trace)?;
-    match trace.spans[span].status {
-        super::call::Status::Error(why) => Some(why),
-        super::call::Status::Unset => None,
-    }
-}
-
-fn last_leg(trace: &Trace) -> Option<usize> {
-    let spans = || trace.legs.iter().filter_map(|leg| Some((leg, leg.span? as usize)));
-    let root = spans().find(|(leg, _)| leg.uniqueid == trace.linkedid);
-    let last = || spans().max_by_key(|(_, span)| trace.spans[*span].end);
-    root.or_else(last).map(|(_, span)| span)
 }

@@ -4,13 +4,10 @@
 //! grow in a [`Trace`]; after its last leg the trace waits a little for what comes late, and is then turned into OTLP.
 
 mod apps;
-mod call;
 mod config;
 mod dials;
 mod fields;
 mod legs;
-mod names;
-mod otlp;
 mod places;
 mod queues;
 mod report;
@@ -27,6 +24,8 @@ use otelcol_pdata::model::resource::Resource;
 use otelcol_pdata::{Batch, WireError};
 
 pub use config::{TracesConfig, TracesLimits};
+
+use crate::call_trace::{call, names, otlp, outcome};
 
 use call::{ROOT, Status, Trace, Value};
 use names::{Attribute, SpanName};
@@ -63,6 +62,9 @@ pub(crate) struct Tracer {
     finished: Writer,
 }
 
+/// The name of the spans' scope.
+const SCOPE: &str = "github.com/otelcol-asterisk/otelcol-asterisk/receiver/ami";
+
 /// For how long after the first list of a new connection what turns out to be lost counts as lost with the old one.
 const AFTERMATH: Nanos = 60_000_000_000;
 
@@ -93,7 +95,7 @@ struct OnLeg<'t> {
 impl Tracer {
     /// One that keeps to the settings.
     pub(crate) fn new(context: &Context, config: TracesConfig, redactor: Redactor) -> Self {
-        let finished = Writer::new(redactor, config.variables.clone(), context.build.version);
+        let finished = Writer::new(redactor, config.variables.clone(), SCOPE, context.build.version);
         Self {
             config,
             report: Report::new(context),
@@ -187,7 +189,7 @@ impl Tracer {
         calls.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         for (_, call) in calls {
             if let Some(trace) = self.open.get_mut(&call) {
-                mark_unfinished(trace, now);
+                outcome::mark_unfinished(trace, now);
             }
             self.finish(call);
         }
@@ -284,7 +286,6 @@ impl Tracer {
         let at = self.end_of(lost, times.happened);
         self.close_talks(call, at);
         let Some(trace) = self.open.get_mut(&call) else { return };
-        trace.set(ROOT, Attribute::Disposition, Value::Word(disposition.as_str()));
         if lost {
             trace.set(ROOT, Attribute::Lost, Value::Bool(true));
         }
@@ -292,19 +293,7 @@ impl Tracer {
             trace.link(ROOT, otlp::link_to(ids::call_trace_id(&self.system, &into)));
             trace.set(ROOT, Attribute::JoinedInto, Value::Text((*into).into()));
         }
-        legs::cause_of_call(trace);
-        let cause = legs::failure_of_call(trace);
-        let failed = match disposition {
-            Disposition::Busy => Some("busy"),
-            Disposition::NoAnswer => cause.or(Some("no answer")),
-            Disposition::Congestion => cause.or(Some("congestion")),
-            Disposition::Failed => cause.or(Some("failed")),
-            Disposition::Answered if queues::was_abandoned(trace) => Some("abandoned in queue"),
-            Disposition::Answered | Disposition::Cancel | Disposition::Unknown => cause,
-        };
-        if let Some(why) = failed {
-            trace.fail(ROOT, why);
-        }
+        outcome::call_ended(trace, disposition);
         trace.close_all(at);
         self.ended_by_linkedid.insert(Arc::clone(&trace.linkedid), call);
         self.ended.push_back((times.received.saturating_add(self.wait()), call));
@@ -333,7 +322,7 @@ impl Tracer {
         }
         self.report.cut(Cut::Age, &trace.linkedid);
         trace.set(ROOT, Attribute::Cut, Value::Word("age"));
-        mark_unfinished(trace, now);
+        outcome::mark_unfinished(trace, now);
         self.finish(call);
     }
 
@@ -415,19 +404,6 @@ impl Tracer {
             _ => {}
         }
     }
-}
-
-/// Ends all that is open and says that it was not over.
-fn mark_unfinished(trace: &mut Trace, now: Nanos) {
-    for span in 0..trace.spans.len() {
-        if trace.spans[span].end.is_none() {
-            trace.set(span, Attribute::Unfinished, Value::Bool(true));
-        }
-    }
-    if trace.spans[ROOT].status == Status::Unset && trace.spans[ROOT].end.is_none() {
-        legs::cause_of_call(trace);
-    }
-    trace.close_all(now);
 }
 
 fn nanos(duration: Duration) -> Nanos {

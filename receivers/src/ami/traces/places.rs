@@ -97,7 +97,7 @@ impl Tracer {
     fn bridge_changed(&mut self, key: BridgeKey, found: bool, book: &Book, now: Nanos) {
         let Some(bridge) = self.bridges.0.get(&key).filter(|bridge| bridge.talk) else { return };
         let together = bridge.members.len() > 1;
-        let owner = Owner::Bridge(key);
+        let owner = Owner::Bridge(key.number());
         for (position, (channel, call)) in bridge.members.iter().enumerate() {
             let Some(trace) = self.open.get_mut(call) else { continue };
             let is_first = bridge.members[..position].iter().all(|(_, before)| before != call);
@@ -135,7 +135,7 @@ impl Tracer {
         let is_empty = bridge.members.is_empty();
         if !bridge.members.iter().any(|(_, other)| *other == call)
             && let Some(trace) = self.open.get_mut(&call)
-            && let Some(span) = trace.find_open(SpanName::Bridge, Owner::Bridge(key))
+            && let Some(span) = trace.find_open(SpanName::Bridge, Owner::Bridge(key.number()))
         {
             trace.close(span, now);
         }
@@ -164,7 +164,7 @@ impl Tracer {
         if let Some(from) = from
             && !members.members.iter().any(|(_, call)| *call == from)
             && let Some(trace) = self.open.get_mut(&from)
-            && let Some(span) = trace.find_open(SpanName::Bridge, Owner::Bridge(bridge))
+            && let Some(span) = trace.find_open(SpanName::Bridge, Owner::Bridge(bridge.number()))
         {
             trace.close(span, now);
         }
@@ -188,7 +188,7 @@ impl Tracer {
             _ => None,
         });
         let leg = leg.unwrap_or(0);
-        let owner = Owner::Session(leg, session);
+        let owner = Owner::Session(leg, session.number());
         if trace.find_open(SpanName::Talk, owner).is_some() {
             return;
         }
@@ -217,7 +217,8 @@ impl Tracer {
         for trace in self.open.values_mut() {
             for span in 1..trace.spans.len() {
                 let found = &trace.spans[span];
-                if found.end.is_none() && matches!(found.owner, Owner::Session(_, other) if other == session)
+                if found.end.is_none()
+                    && matches!(found.owner, Owner::Session(_, other) if other == session.number())
                 {
                     trace.close(span, now);
                 }

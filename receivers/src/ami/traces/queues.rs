@@ -1,14 +1,12 @@
 //! Queues: a caller's wait, and each agent whom it rings.
 
-use super::call::{Owner, ROOT, Trace, Value};
+use super::call::{Owner, ROOT, Value};
 use super::fields::{number, pick};
 use super::names::{Attribute, SpanName};
+use super::outcome::{self, ABANDONED, ANSWERED, TIMED_OUT};
 use super::{OnLeg, Tracer};
 use crate::ami::signal::Nanos;
 use crate::ami::wire::{EventKind, Frame};
-
-const ABANDONED: &str = "abandoned";
-const ANSWERED: &str = "answered";
 
 impl Tracer {
     pub(super) fn queue_joined(&mut self, frame: &Frame<'_>, now: Nanos) {
@@ -38,13 +36,8 @@ impl Tracer {
         let [uniqueid, hold_time] = pick(frame, ["Uniqueid", "HoldTime"]);
         self.with_leg(uniqueid, now, |mut at| {
             let Some(wait) = at.find(SpanName::QueueWait) else { return };
-            if at.trace.legs[at.leg as usize].hangup_requested {
-                at.outcome(wait, ABANDONED);
-                at.trace.fail(wait, ABANDONED);
-            } else {
-                at.outcome(wait, "timed_out");
-                at.trace.fail(wait, "timed out");
-            }
+            let gave_up = at.trace.legs[at.leg as usize].hangup_requested;
+            outcome::of_wait(at.trace, wait, if gave_up { ABANDONED } else { TIMED_OUT });
             at.seconds(wait, Attribute::QueueHoldTime, hold_time);
         });
     }
@@ -147,17 +140,6 @@ impl OnLeg<'_> {
         }
         self.trace.close(ring, self.now);
     }
-}
-
-/// Whether the caller gave up waiting in a queue and no agent was ever reached.
-pub(super) fn was_abandoned(trace: &Trace) -> bool {
-    let outcome = |wanted: &'static str| {
-        trace.spans.iter().any(|span| {
-            span.name == SpanName::QueueWait
-                && span.attributes.get(Attribute::QueueOutcome) == Some(&Value::Word(wanted))
-        })
-    };
-    outcome(ABANDONED) && !outcome(ANSWERED)
 }
 
 fn either<'a>(value: &'a [u8], older: &'a [u8]) -> &'a [u8] {

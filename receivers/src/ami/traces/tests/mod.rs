@@ -4,9 +4,6 @@ mod golden;
 mod invariants;
 mod made_up;
 mod settings;
-mod tree;
-
-use std::collections::BTreeMap;
 
 use otelcol_asterisk::redaction::Redactor;
 use otelcol_pdata::model::resource::Resource;
@@ -19,6 +16,7 @@ use crate::ami::book::{Book, BookConfig, DialerConfig};
 use crate::ami::signal::{At, List, Nanos, Session, Signal};
 use crate::ami::testing::{play, play_events};
 use crate::ami::wire::{FrameLimits, FrameReader, Item};
+use crate::call_trace::tree::{self, by_trace};
 
 /// A book and its tracer.
 struct Desk {
@@ -131,13 +129,4 @@ fn spans_of(transcript: &Transcript, config: TracesConfig) -> Vec<OtlpSpan> {
     let mut desk = Desk::with(config, book, Redactor::default());
     desk.play(transcript);
     desk.finish()
-}
-
-/// Spans by trace.
-fn by_trace(spans: &[OtlpSpan]) -> BTreeMap<Vec<u8>, Vec<&OtlpSpan>> {
-    let mut traces: BTreeMap<Vec<u8>, Vec<&OtlpSpan>> = BTreeMap::new();
-    for span in spans {
-        traces.entry(span.trace_id.clone()).or_default().push(span);
-    }
-    traces
 }

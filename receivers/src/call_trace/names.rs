@@ -6,11 +6,11 @@ macro_rules! named {
     ($(#[$doc:meta])* $type:ident { $($(#[$each:meta])* $variant:ident = $name:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum $type { $($(#[$each])* $variant,)+ }
+        pub(crate) enum $type { $($(#[$each])* $variant,)+ }
 
         impl $type {
             /// The name as it is sent.
-            pub(super) const fn name(self) -> &'static str {
+            pub(crate) const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
         }
@@ -60,7 +60,7 @@ macro_rules! attributes {
     ($($variant:ident = $name:literal $kind:ident,)+) => {
         /// A key of a span's or an event's attribute. Names without a point in the guide are as the guide has them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Attribute {
+        pub(crate) enum Attribute {
             $($variant,)+
             /// The variable of that number in the settings.
             Variable(u8),
@@ -68,12 +68,12 @@ macro_rules! attributes {
 
         impl Attribute {
             /// The name as it is sent; the prefix of the name for a variable.
-            pub(super) const fn name(self) -> &'static str {
+            pub(crate) const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ Self::Variable(_) => "asterisk.variable." }
             }
 
             /// What a text under this key holds, for redaction.
-            pub(super) const fn kind(self) -> Kind {
+            pub(crate) const fn kind(self) -> Kind {
                 match self { $(Self::$variant => Kind::$kind,)+ Self::Variable(_) => Kind::Text }
             }
         }

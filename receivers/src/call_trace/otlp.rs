@@ -14,10 +14,7 @@ use prost::Message as _;
 
 use super::call::{Attributes, Link, Owner, Span, SpanEvent, Status, Trace, Value};
 use super::names::{Attribute, SpanName};
-use crate::ami::protobuf::{Protobuf, field_len};
-
-/// The scope's name.
-const SCOPE: &str = "github.com/otelcol-asterisk/otelcol-asterisk/receiver/ami";
+use crate::protobuf::{Protobuf, field_len};
 
 /// W3C trace flags: sampled, and an id whose low 56 bits are random; OTLP's bit that says that the parent is known not to
 /// be remote.
@@ -29,7 +26,7 @@ const OF_EVENT: u8 = 3;
 
 /// Writes traces, and keeps them until somebody takes them.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     redactor: Redactor,
     /// Names of the variables that become attributes.
     variables: Vec<String>,
@@ -42,17 +39,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// `version` is the program's, for the scope.
-    pub(super) fn new(redactor: Redactor, variables: Vec<String>, version: &str) -> Self {
+    /// `name` is the scope's, `version` the program's.
+    pub(crate) fn new(redactor: Redactor, variables: Vec<String>, name: &str, version: &str) -> Self {
         let mut scope = Vec::new();
-        for (field, text) in [(1, SCOPE), (2, version)] {
+        for (field, text) in [(1, name), (2, version)] {
             Protobuf(&mut scope).bytes(field, text.as_bytes());
         }
         Self { redactor, variables, scope, spans: Vec::new(), waiting: 0, span: Vec::new(), part: Vec::new() }
     }
 
     /// How many spans wait.
-    pub(super) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.waiting
     }
 
@@ -60,7 +57,7 @@ impl Writer {
     ///
     /// # Errors
     /// The spans are no valid OTLP, which is a bug here.
-    pub(super) fn take(&mut self, resource: &Resource) -> Result<Option<Batch>, WireError> {
+    pub(crate) fn take(&mut self, resource: &Resource) -> Result<Option<Batch>, WireError> {
         if self.waiting == 0 {
             return Ok(None);
         }
@@ -80,7 +77,7 @@ impl Writer {
     }
 
     /// Writes all spans of a trace whose spans have all ended, parents first.
-    pub(super) fn write(&mut self, trace: &Trace) {
+    pub(crate) fn write(&mut self, trace: &Trace) {
         let (mut span, mut part) = (std::mem::take(&mut self.span), std::mem::take(&mut self.part));
         for one in &trace.spans {
             span.clear();
@@ -232,6 +229,6 @@ fn kind(name: SpanName) -> SpanKind {
 }
 
 /// The link to the root of a call.
-pub(super) fn link_to(trace: [u8; 16]) -> Link {
+pub(crate) fn link_to(trace: [u8; 16]) -> Link {
     Link { trace, span: call_root_span_id(&trace) }
 }

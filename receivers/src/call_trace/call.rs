@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use otelcol_asterisk::ids;
 
-use super::config::TracesLimits;
+use super::limits::TracesLimits;
 use super::names::{Attribute, EventName, SpanName};
-use crate::ami::book::{BridgeKey, CallKey};
-use crate::ami::signal::Nanos;
+
+/// Nanoseconds since 1970.
+pub(crate) type Nanos = u64;
 
 /// The root's place among a trace's spans.
-pub(super) const ROOT: usize = 0;
+pub(crate) const ROOT: usize = 0;
 
 /// A value of an attribute.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Text(Box<str>),
     /// A name of ours.
     Word(&'static str),
@@ -26,11 +27,11 @@ pub(super) enum Value {
 
 /// Attributes, each key once.
 #[derive(Debug, Default)]
-pub(super) struct Attributes(Vec<(Attribute, Value)>);
+pub(crate) struct Attributes(Vec<(Attribute, Value)>);
 
 impl Attributes {
     /// Sets a value in place of the one before.
-    pub(super) fn set(&mut self, key: Attribute, value: Value) {
+    pub(crate) fn set(&mut self, key: Attribute, value: Value) {
         match self.0.iter_mut().find(|(known, _)| *known == key) {
             Some((_, place)) => *place = value,
             None => push_tight(&mut self.0, (key, value)),
@@ -38,7 +39,7 @@ impl Attributes {
     }
 
     /// Adds a leg to a list of legs, unless it is in it.
-    pub(super) fn add_leg(&mut self, key: Attribute, leg: u32) {
+    pub(crate) fn add_leg(&mut self, key: Attribute, leg: u32) {
         if let Some((_, Value::Legs(legs))) = self.0.iter_mut().find(|(known, _)| *known == key)
             && !legs.contains(&leg)
         {
@@ -46,11 +47,11 @@ impl Attributes {
         }
     }
 
-    pub(super) fn get(&self, key: Attribute) -> Option<&Value> {
+    pub(crate) fn get(&self, key: Attribute) -> Option<&Value> {
         self.0.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &(Attribute, Value)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Attribute, Value)> {
         self.0.iter()
     }
 }
@@ -58,18 +59,19 @@ impl Attributes {
 /// Whose a span is, by which the one that is open is found again. The n-th span of a name and an owner has the id
 /// that they and n give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(crate) enum Owner {
     Call,
     /// By its number among [`Trace::legs`].
     Leg(u32),
-    Bridge(BridgeKey),
-    /// A leg together with an agent's session.
-    Session(u32, CallKey),
+    /// By the number that the receiver has for it.
+    Bridge(u64),
+    /// A leg together with an agent's session, by the number that the receiver has for that call.
+    Session(u32, u64),
 }
 
 /// How something went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Status {
+pub(crate) enum Status {
     #[default]
     Unset,
     Error(&'static str),
@@ -77,52 +79,52 @@ pub(super) enum Status {
 
 /// Something that happened at one moment.
 #[derive(Debug)]
-pub(super) struct SpanEvent {
-    pub(super) name: EventName,
-    pub(super) at: Nanos,
-    pub(super) attributes: Attributes,
+pub(crate) struct SpanEvent {
+    pub(crate) name: EventName,
+    pub(crate) at: Nanos,
+    pub(crate) attributes: Attributes,
 }
 
 /// Another span that has to do with this one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Link {
-    pub(super) trace: [u8; 16],
-    pub(super) span: [u8; 8],
+pub(crate) struct Link {
+    pub(crate) trace: [u8; 16],
+    pub(crate) span: [u8; 8],
 }
 
 /// What few spans have.
 #[derive(Debug, Default)]
-pub(super) struct Extra {
-    pub(super) events: Vec<SpanEvent>,
-    pub(super) dropped_events: u32,
-    pub(super) links: Vec<Link>,
+pub(crate) struct Extra {
+    pub(crate) events: Vec<SpanEvent>,
+    pub(crate) dropped_events: u32,
+    pub(crate) links: Vec<Link>,
 }
 
 /// A span.
 #[derive(Debug)]
-pub(super) struct Span {
-    pub(super) name: SpanName,
-    pub(super) owner: Owner,
-    pub(super) parent: u32,
-    pub(super) id: [u8; 8],
-    pub(super) start: Nanos,
+pub(crate) struct Span {
+    pub(crate) name: SpanName,
+    pub(crate) owner: Owner,
+    pub(crate) parent: u32,
+    pub(crate) id: [u8; 8],
+    pub(crate) start: Nanos,
     /// `None` while it is open.
-    pub(super) end: Option<Nanos>,
-    pub(super) status: Status,
-    pub(super) attributes: Attributes,
-    pub(super) extra: Option<Box<Extra>>,
+    pub(crate) end: Option<Nanos>,
+    pub(crate) status: Status,
+    pub(crate) attributes: Attributes,
+    pub(crate) extra: Option<Box<Extra>>,
 }
 
 /// What RTCP said of a leg.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Quality {
+pub(crate) struct Quality {
     sum: f32,
     lowest: f32,
     reports: u16,
 }
 
 impl Quality {
-    pub(super) fn add(&mut self, mos: f64) {
+    pub(crate) fn add(&mut self, mos: f64) {
         #[expect(clippy::cast_possible_truncation, reason = "between 1 and 4.5")]
         let mos = mos as f32;
         if self.reports == u16::MAX {
@@ -134,7 +136,7 @@ impl Quality {
     }
 
     /// Mean and lowest score, to two decimals.
-    pub(super) fn mos(&self) -> Option<(f64, f64)> {
+    pub(crate) fn mos(&self) -> Option<(f64, f64)> {
         let round = |value: f32| (f64::from(value) * 100.0).round() / 100.0;
         (self.reports > 0).then(|| (round(self.sum / f32::from(self.reports)), round(self.lowest)))
     }
@@ -142,36 +144,36 @@ impl Quality {
 
 /// A leg: a channel, for as long as it belongs to the call.
 #[derive(Debug)]
-pub(super) struct Leg {
-    pub(super) uniqueid: Arc<str>,
-    pub(super) channel: Box<str>,
-    pub(super) caller_id: Box<str>,
-    pub(super) caller_name: Box<str>,
-    pub(super) account: Box<str>,
-    pub(super) context: Box<str>,
-    pub(super) exten: Box<str>,
-    pub(super) quality: Quality,
+pub(crate) struct Leg {
+    pub(crate) uniqueid: Arc<str>,
+    pub(crate) channel: Box<str>,
+    pub(crate) caller_id: Box<str>,
+    pub(crate) caller_name: Box<str>,
+    pub(crate) account: Box<str>,
+    pub(crate) context: Box<str>,
+    pub(crate) exten: Box<str>,
+    pub(crate) quality: Quality,
     /// Its hangup was asked for.
-    pub(super) hangup_requested: bool,
+    pub(crate) hangup_requested: bool,
     /// Its span, if the limit left one.
-    pub(super) span: Option<u32>,
+    pub(crate) span: Option<u32>,
 }
 
 /// A call's spans.
 #[derive(Debug)]
-pub(super) struct Trace {
-    pub(super) id: [u8; 16],
-    pub(super) linkedid: Arc<str>,
+pub(crate) struct Trace {
+    pub(crate) id: [u8; 16],
+    pub(crate) linkedid: Arc<str>,
     /// In the order in which they were opened; the root first, each parent before its children.
-    pub(super) spans: Vec<Span>,
-    pub(super) legs: Vec<Leg>,
+    pub(crate) spans: Vec<Span>,
+    pub(crate) legs: Vec<Leg>,
     /// Spans that the limit left out.
-    pub(super) dropped_spans: u32,
+    pub(crate) dropped_spans: u32,
 }
 
 impl Trace {
     /// A trace with its root open.
-    pub(super) fn new(id: [u8; 16], linkedid: Arc<str>, began: Nanos) -> Self {
+    pub(crate) fn new(id: [u8; 16], linkedid: Arc<str>, began: Nanos) -> Self {
         let root = Span {
             name: SpanName::Call,
             owner: Owner::Call,
@@ -186,9 +188,19 @@ impl Trace {
         Self { id, linkedid, spans: vec![root], legs: Vec::new(), dropped_spans: 0 }
     }
 
+    /// Adds a leg and opens its span; its number among the legs.
+    pub(crate) fn add_leg(&mut self, leg: Leg, began: Nanos, limits: &TracesLimits) -> u32 {
+        let number = u32::try_from(self.legs.len()).unwrap_or(u32::MAX);
+        let uniqueid = Arc::clone(&leg.uniqueid);
+        push_tight(&mut self.legs, leg);
+        let span = self.open(SpanName::Leg, Owner::Leg(number), &uniqueid, ROOT, began, limits);
+        self.legs[number as usize].span = span.and_then(|span| u32::try_from(span).ok());
+        number
+    }
+
     /// Opens a span below `parent`, or below the root if that has ended. `subject` is what makes its id, together with name
     /// and number. `None` beyond the limit, and after the end of the call: what comes late opens nothing.
-    pub(super) fn open(
+    pub(crate) fn open(
         &mut self,
         name: SpanName,
         owner: Owner,
@@ -242,17 +254,17 @@ impl Trace {
     }
 
     /// The span of a name and an owner that is open.
-    pub(super) fn find_open(&self, name: SpanName, owner: Owner) -> Option<usize> {
+    pub(crate) fn find_open(&self, name: SpanName, owner: Owner) -> Option<usize> {
         self.find(name, owner).filter(|index| self.spans[*index].end.is_none())
     }
 
     /// The newest span of a name and an owner.
-    pub(super) fn find(&self, name: SpanName, owner: Owner) -> Option<usize> {
+    pub(crate) fn find(&self, name: SpanName, owner: Owner) -> Option<usize> {
         self.spans.iter().rposition(|span| span.name == name && span.owner == owner)
     }
 
     /// Closes a span, and with it what is open below it. None ends before it starts, or before what is below it.
-    pub(super) fn close(&mut self, index: usize, at: Nanos) {
+    pub(crate) fn close(&mut self, index: usize, at: Nanos) {
         if self.spans.get(index).is_none_or(|span| span.end.is_some()) {
             return;
         }
@@ -279,7 +291,7 @@ impl Trace {
     }
 
     /// Closes all that a leg has open, its own span included.
-    pub(super) fn close_leg(&mut self, leg: u32, at: Nanos) {
+    pub(crate) fn close_leg(&mut self, leg: u32, at: Nanos) {
         for index in (1..self.spans.len()).rev() {
             let span = &self.spans[index];
             if span.end.is_none()
@@ -291,38 +303,38 @@ impl Trace {
     }
 
     /// Closes the root and all that is open.
-    pub(super) fn close_all(&mut self, at: Nanos) {
+    pub(crate) fn close_all(&mut self, at: Nanos) {
         self.close(ROOT, at);
     }
 
-    pub(super) fn set(&mut self, span: usize, key: Attribute, value: Value) {
+    pub(crate) fn set(&mut self, span: usize, key: Attribute, value: Value) {
         if let Some(span) = self.spans.get_mut(span) {
             span.attributes.set(key, value);
         }
     }
 
     /// Sets a text, if there is one.
-    pub(super) fn set_text(&mut self, span: usize, key: Attribute, text: &[u8], limits: &TracesLimits) {
+    pub(crate) fn set_text(&mut self, span: usize, key: Attribute, text: &[u8], limits: &TracesLimits) {
         if let Some(value) = text_value(text, limits) {
             self.set(span, key, value);
         }
     }
 
     /// Sets a number, if it is one.
-    pub(super) fn set_int(&mut self, span: usize, key: Attribute, digits: &[u8]) {
+    pub(crate) fn set_int(&mut self, span: usize, key: Attribute, digits: &[u8]) {
         if let Some(number) = str::from_utf8(digits).ok().and_then(|digits| digits.trim().parse().ok()) {
             self.set(span, key, Value::Int(number));
         }
     }
 
-    pub(super) fn fail(&mut self, span: usize, why: &'static str) {
+    pub(crate) fn fail(&mut self, span: usize, why: &'static str) {
         if let Some(span) = self.spans.get_mut(span) {
             span.status = Status::Error(why);
         }
     }
 
     /// Adds an event to a span, which may have ended: some come late.
-    pub(super) fn event(&mut self, span: usize, event: SpanEvent, limits: &TracesLimits) {
+    pub(crate) fn event(&mut self, span: usize, event: SpanEvent, limits: &TracesLimits) {
         let Some(span) = self.spans.get_mut(span) else { return };
         let extra = span.extra.get_or_insert_default();
         if extra.events.len() < limits.events_per_span {
@@ -332,7 +344,7 @@ impl Trace {
         }
     }
 
-    pub(super) fn link(&mut self, span: usize, link: Link) {
+    pub(crate) fn link(&mut self, span: usize, link: Link) {
         if let Some(span) = self.spans.get_mut(span) {
             span.extra.get_or_insert_default().links.push(link);
         }
@@ -340,7 +352,7 @@ impl Trace {
 }
 
 /// Pushes to a list that stays short in most calls: doubling would waste half of what 20,000 of them need.
-pub(super) fn push_tight<T>(list: &mut Vec<T>, value: T) {
+fn push_tight<T>(list: &mut Vec<T>, value: T) {
     if list.len() == list.capacity() {
         list.reserve_exact((list.len() / 4).max(2));
     }
@@ -349,13 +361,13 @@ pub(super) fn push_tight<T>(list: &mut Vec<T>, value: T) {
 
 /// A text as a value, its length within the limit; bytes that are no UTF-8 become U+FFFD. `None` for an empty one and for
 /// `<unknown>`, which is how Asterisk says that it has none.
-pub(super) fn text_value(text: &[u8], limits: &TracesLimits) -> Option<Value> {
+pub(crate) fn text_value(text: &[u8], limits: &TracesLimits) -> Option<Value> {
     let text = clean(text, limits);
     (!text.is_empty()).then_some(Value::Text(text))
 }
 
 /// As [`text_value`]; empty where there is none.
-pub(super) fn clean(text: &[u8], limits: &TracesLimits) -> Box<str> {
+pub(crate) fn clean(text: &[u8], limits: &TracesLimits) -> Box<str> {
     if text == b"<unknown>" {
         return Box::default();
     }

@@ -12,55 +12,55 @@ const FIXED32: u8 = 5;
 
 /// Appends fields to a message.
 #[derive(Debug)]
-pub(super) struct Protobuf<'o>(pub(super) &'o mut Vec<u8>);
+pub(crate) struct Protobuf<'o>(pub(crate) &'o mut Vec<u8>);
 
 impl Protobuf<'_> {
-    pub(super) fn fixed64(&mut self, field: u8, value: u64) {
+    pub(crate) fn fixed64(&mut self, field: u8, value: u64) {
         self.tag(field, FIXED64);
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
-    pub(super) fn fixed32(&mut self, field: u8, value: u32) {
+    pub(crate) fn fixed32(&mut self, field: u8, value: u32) {
         self.tag(field, FIXED32);
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
-    pub(super) fn varint(&mut self, field: u8, value: u64) {
+    pub(crate) fn varint(&mut self, field: u8, value: u64) {
         self.tag(field, VARINT);
         encode_varint(value, self.0);
     }
 
-    pub(super) fn bytes(&mut self, field: u8, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, field: u8, bytes: &[u8]) {
         self.header(field, bytes.len());
         self.0.extend_from_slice(bytes);
     }
 
     /// Tag and length of a field that holds `len` bytes.
-    pub(super) fn header(&mut self, field: u8, len: usize) {
+    pub(crate) fn header(&mut self, field: u8, len: usize) {
         self.tag(field, LEN);
         encode_varint(len as u64, self.0);
     }
 
     /// An `AnyValue` that is text.
-    pub(super) fn string_value(&mut self, field: u8, text: &str) {
+    pub(crate) fn string_value(&mut self, field: u8, text: &str) {
         self.header(field, field_len(text.len()));
         self.bytes(1, text.as_bytes());
     }
 
     /// An attribute that is text.
-    pub(super) fn string(&mut self, field: u8, key: &str, value: &str) {
+    pub(crate) fn string(&mut self, field: u8, key: &str, value: &str) {
         self.attribute(field, key, field_len(value.len()));
         self.bytes(1, value.as_bytes());
     }
 
     /// An attribute that is true or false.
-    pub(super) fn bool(&mut self, field: u8, key: &str, value: bool) {
+    pub(crate) fn bool(&mut self, field: u8, key: &str, value: bool) {
         self.attribute(field, key, 2);
         self.varint(2, value.into());
     }
 
     /// An attribute that is a whole number.
-    pub(super) fn int(&mut self, field: u8, key: &str, value: i64) {
+    pub(crate) fn int(&mut self, field: u8, key: &str, value: i64) {
         // int64 is written as its two's complement.
         let value = value as u64;
         self.attribute(field, key, 1 + encoded_len_varint(value));
@@ -68,13 +68,13 @@ impl Protobuf<'_> {
     }
 
     /// An attribute that is a number.
-    pub(super) fn double(&mut self, field: u8, key: &str, value: f64) {
+    pub(crate) fn double(&mut self, field: u8, key: &str, value: f64) {
         self.attribute(field, key, 9);
         self.fixed64(4, value.to_bits());
     }
 
     /// An attribute that is a list of texts.
-    pub(super) fn strings(&mut self, field: u8, key: &str, values: &[impl AsRef<str>]) {
+    pub(crate) fn strings(&mut self, field: u8, key: &str, values: &[impl AsRef<str>]) {
         let len = values.iter().map(|value| field_len(field_len(value.as_ref().len()))).sum();
         self.attribute(field, key, field_len(len));
         self.header(5, len);
@@ -96,6 +96,6 @@ impl Protobuf<'_> {
 }
 
 /// Bytes of a field that holds `len` bytes and whose number is below 16.
-pub(super) fn field_len(len: usize) -> usize {
+pub(crate) fn field_len(len: usize) -> usize {
     1 + encoded_len_varint(len as u64) + len
 }

@@ -1,5 +1,6 @@
-//! Traces as indented trees.
+//! Traces as indented trees, for golden files.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use otelcol_asterisk::ids::hex;
@@ -8,10 +9,8 @@ use otelcol_pdata::model::common::KeyValue;
 use otelcol_pdata::model::trace::Span as OtlpSpan;
 use otelcol_pdata::model::trace::status::StatusCode;
 
-use super::by_trace;
-
 /// All traces in the order of their starts. Times are seconds since the call's start; attributes are sorted.
-pub(super) fn trees(spans: &[OtlpSpan]) -> String {
+pub(crate) fn trees(spans: &[OtlpSpan]) -> String {
     let mut traces: Vec<Vec<&OtlpSpan>> = by_trace(spans).into_values().collect();
     traces.sort_by_key(|trace| (trace[0].start_time_unix_nano, trace[0].trace_id.clone()));
     let mut out = String::new();
@@ -74,4 +73,13 @@ fn attributes(attributes: &[KeyValue]) -> Vec<String> {
 fn seconds(at: u64, zero: u64) -> String {
     let nanos = i128::from(at) - i128::from(zero);
     format!("{:.3}", nanos as f64 / 1e9)
+}
+
+/// Spans by trace.
+pub(crate) fn by_trace(spans: &[OtlpSpan]) -> BTreeMap<Vec<u8>, Vec<&OtlpSpan>> {
+    let mut traces: BTreeMap<Vec<u8>, Vec<&OtlpSpan>> = BTreeMap::new();
+    for span in spans {
+        traces.entry(span.trace_id.clone()).or_default().push(span);
+    }
+    traces
 }
