@@ -2,8 +2,9 @@
 # go-program.sh MODULE VERSION PACKAGE [GO-MOD-EDIT...]: builds a program of a Go module as its makers pin it, and prints
 # the path of the result. Kept under ${XDG_CACHE_HOME:-~/.cache}/otelcol-asterisk/real. Needs go and the module proxy.
 #
-# The build runs in a copy of the module, so that its own go.mod, replacements included, is in force. GO-MOD-EDIT are
-# flags for `go mod edit`, for a replacement that points into the module's repository and not into the module.
+# The build runs in a copy of the module, so that its own go.mod and go.sum, replacements included, are in force.
+# GO-MOD-EDIT are flags for `go mod edit`, for a replacement that points into the module's repository and not into the
+# module. TAGS are build tags.
 set -euo pipefail
 module=$1 version=$2 package=$3
 shift 3
@@ -26,7 +27,7 @@ if [ ! -x "$program" ]; then
   cp -r --no-preserve=mode "$downloaded/." "$source"
   cd "$source"
   [ $# = 0 ] || go mod edit "$@"
-  go build -buildvcs=false -trimpath -ldflags '-s -w' -o "$program.new" "./$package"
+  go build -buildvcs=false -trimpath -tags "${TAGS:-}" -ldflags '-s -w' -o "$program.new" "./$package"
   mv "$program.new" "$program"
 fi
 echo "$program"

@@ -9,7 +9,6 @@ mod sampler;
 mod text;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use otelcol_pdata::{Batch, Signal};
@@ -17,7 +16,7 @@ use otelcol_pipeline::{ComponentError, ConsumeError, ConsumerComponent, Context,
 
 pub use config::{Config, Verbosity};
 
-use crate::helper::{Exporter, Sender, Sent, Settings};
+use crate::helper::{Exporter, Progress, Sender, Sent, Settings};
 use output::{Output, Summary};
 
 /// The exporter type `debug`; `logging` is the name of its predecessor, which otelcol had until 0.110.
@@ -31,7 +30,7 @@ fn create(
     signal: Signal,
 ) -> Result<Arc<dyn ConsumerComponent>, ComponentError> {
     let sender = Debug { verbosity: config.verbosity(), output: Output::new(&context, signal, &config) };
-    let settings = Settings { timeout: Duration::ZERO, queue: config.sending_queue, retry: None };
+    let settings = Settings { queue: config.sending_queue, ..Settings::default() };
     Ok(Exporter::new(context, signal, sender, settings))
 }
 
@@ -46,7 +45,7 @@ impl Sender for Debug {
         self.output.open()
     }
 
-    async fn send(&self, batch: &Batch) -> Result<Sent, ConsumeError> {
+    async fn send(&self, batch: &Batch, _: &mut Progress) -> Result<Sent, ConsumeError> {
         self.output.summary(&summary(batch)?)?;
         let text = match self.verbosity {
             Verbosity::Basic => return Ok(Sent::default()),

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 pub use config::{Compression, Config, Format, Rotation};
 
-use crate::helper::{Exporter, Sender, Sent, Settings};
+use crate::helper::{Exporter, Progress, Sender, Sent, Settings};
 use writer::Writer;
 
 /// otelcol's default time limit of an exporter that has no setting for it.
@@ -59,7 +59,7 @@ impl Sender for ToFile {
         Ok(())
     }
 
-    async fn send(&self, batch: &Batch) -> Result<Sent, ConsumeError> {
+    async fn send(&self, batch: &Batch, _: &mut Progress) -> Result<Sent, ConsumeError> {
         let writer = self.writer().ok_or_else(|| ConsumeError::retryable("the file is not open", None))?;
         let (batch, config) = (batch.clone(), self.config.clone());
         // Disks can be slow: that must not hold up the tasks of others.

@@ -1,5 +1,6 @@
 //! From a pipeline to a backend: queue, then repeats, then the time limit, then the sender.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +9,9 @@ use async_trait::async_trait;
 use otelcol_confmap::GoDuration;
 use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::status::Status;
+use otelcol_pipeline::telemetry::Counter;
 use otelcol_pipeline::{Component, ComponentError, ComponentId, ConsumeError, Consumer, Context, Host};
+use otelcol_segment_log::Place;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +33,22 @@ pub struct Sent {
     pub message: String,
 }
 
+/// What a sender keeps of one batch between two attempts, so that it does not begin anew.
+#[derive(Default)]
+pub struct Progress(Option<Box<dyn Any + Send>>);
+
+impl Progress {
+    /// Keeps `rest` for the next attempt.
+    pub fn keep<T: Any + Send>(&mut self, rest: T) {
+        self.0 = Some(Box::new(rest));
+    }
+
+    /// What the last attempt kept.
+    pub fn take<T: Any + Send>(&mut self) -> Option<T> {
+        self.0.take()?.downcast().ok().map(|rest| *rest)
+    }
+}
+
 /// Brings one batch to a backend.
 #[async_trait]
 pub trait Sender: Send + Sync + 'static {
@@ -42,11 +61,12 @@ pub trait Sender: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Makes one attempt. Must be safe to drop at any await: a time limit or a stop ends it there.
+    /// Makes one attempt. Must be safe to drop at any await: a time limit or a stop ends it there. `progress` is the
+    /// batch's own over all its attempts.
     ///
     /// # Errors
     /// Permanent when a repeat of the same batch is pointless, else retryable, with the wait the backend asked for.
-    async fn send(&self, batch: &Batch) -> Result<Sent, ConsumeError>;
+    async fn send(&self, batch: &Batch, progress: &mut Progress) -> Result<Sent, ConsumeError>;
 
     /// Finishes what was begun, by `deadline`. No send is under way.
     ///
@@ -67,10 +87,24 @@ pub struct Settings {
     pub queue: Option<QueueConfig>,
     /// `retry_on_failure`. None or not enabled: one attempt.
     pub retry: Option<RetryConfig>,
+    /// Keeps the queue on disk where its settings name no storage extension.
+    pub log: Option<OwnLog>,
 }
 
 /// The longest wait between two attempts of a stop, whose time is short; a backend may ask for a longer one.
 const AT_A_STOP: Duration = Duration::from_secs(1);
+
+/// A place on disk that is the exporter's own.
+#[derive(Debug, Clone)]
+pub struct OwnLog {
+    /// Where it is and how it is written.
+    pub place: Place,
+    /// Counts batches that are not what was written.
+    pub corrupt: Counter,
+}
+
+/// How long an exporter that is exchanged may take to let go of its log.
+const LOG_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An exporter: a [`Sender`] with a queue, repeats, a time limit and counters around it.
 pub struct Exporter {
@@ -81,6 +115,7 @@ pub struct Exporter {
 
 struct WithQueue {
     config: QueueConfig,
+    log: Option<OwnLog>,
     queue: Arc<Queue>,
     jobs: Mutex<Option<mpsc::UnboundedReceiver<Job>>>,
 }
@@ -105,7 +140,7 @@ impl Exporter {
     pub fn new(context: Context, signal: Signal, sender: impl Sender, settings: Settings) -> Arc<Self> {
         let queue = settings.queue.filter(|queue| queue.enabled).map(|config| {
             let (queue, jobs) = Queue::new(&config, signal);
-            WithQueue { config, queue: Arc::new(queue), jobs: Mutex::new(Some(jobs)) }
+            WithQueue { config, log: settings.log, queue: Arc::new(queue), jobs: Mutex::new(Some(jobs)) }
         });
         let answers = queue.as_ref().is_none_or(|with| with.config.wait_for_result);
         let core = Core {
@@ -124,9 +159,17 @@ impl Exporter {
 
     /// Opens the queue's storage, where it has one, and takes in what is there.
     async fn open_storage(&self, with: &WithQueue, host: &Host) -> Result<(), ComponentError> {
-        let Some(storage) = &with.config.storage else { return Ok(()) };
-        let id: ComponentId = storage.parse().map_err(ComponentError::from_display)?;
-        let opened = host.storage_log(&id, &self.context, self.core.signal.as_str()).await?;
+        let opened = match (&with.config.storage, &with.log) {
+            (Some(storage), _) => {
+                let id: ComponentId = storage.parse().map_err(ComponentError::from_display)?;
+                host.storage_log(&id, &self.context, self.core.signal.as_str()).await?
+            }
+            (None, Some(OwnLog { place, corrupt })) => {
+                let opened = otelcol_segment_log::open(place.clone(), LOG_TIMEOUT, corrupt.clone()).await;
+                opened.map_err(ComponentError::from_display)?
+            }
+            (None, None) => return Ok(()),
+        };
         let (batches, items) = with.queue.restore(opened);
         if batches > 0 {
             tracing::info!(
@@ -397,9 +440,10 @@ impl Core {
     async fn attempts(&self, batch: &Batch, is_kept: bool) -> Result<Sent, GaveUp> {
         let started = Instant::now();
         let mut backoff = self.retry.as_ref().map(Backoff::new);
+        let mut progress = Progress::default();
         loop {
             let draining = self.draining.is_cancelled();
-            let error = match self.attempt(batch).await {
+            let error = match self.attempt(batch, &mut progress).await {
                 Ok(sent) => {
                     self.notices.works();
                     return Ok(sent);
@@ -434,8 +478,8 @@ impl Core {
         }
     }
 
-    async fn attempt(&self, batch: &Batch) -> Result<Sent, ConsumeError> {
-        let send = self.sender.send(batch);
+    async fn attempt(&self, batch: &Batch, progress: &mut Progress) -> Result<Sent, ConsumeError> {
+        let send = self.sender.send(batch, progress);
         if self.timeout.is_zero() {
             return send.await;
         }

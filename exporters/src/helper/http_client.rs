@@ -36,6 +36,7 @@ macro_rules! http_exporter_config {
                     timeout: self.timeout.get(),
                     queue: Some(self.sending_queue),
                     retry: Some(self.retry_on_failure),
+                    log: None,
                 };
                 (client, settings)
             }

@@ -11,7 +11,7 @@ mod notices;
 #[cfg(any(feature = "otlp", feature = "otlphttp"))]
 pub(crate) mod otlp_response;
 mod queue;
-pub(crate) mod retry;
+mod retry;
 mod stats;
 mod stored;
 
@@ -19,4 +19,4 @@ mod stored;
 mod tests;
 
 pub use config::{BatchConfig, OnStorageError, PartitionConfig, QueueConfig, RetryConfig, Sizer};
-pub use exporter::{Exporter, Sender, Sent, Settings};
+pub use exporter::{Exporter, OwnLog, Progress, Sender, Sent, Settings};

@@ -23,7 +23,7 @@ use otelcol_pipeline::{
 pub use config::{Config, DefaultLabels, Labels};
 
 use crate::helper::http_client::{authenticate, no_reply, retry_after};
-use crate::helper::{Exporter, Sender, Sent};
+use crate::helper::{Exporter, Progress, Sender, Sent};
 use convert::{Converted, convert};
 use push::PushRequest;
 
@@ -74,7 +74,7 @@ impl Sender for Push {
         authenticate(&self.client, self.auth.as_ref(), host)
     }
 
-    async fn send(&self, batch: &Batch) -> Result<Sent, ConsumeError> {
+    async fn send(&self, batch: &Batch, _: &mut Progress) -> Result<Sent, ConsumeError> {
         let converted = convert(&batch.logs()?, &self.defaults, &self.labels, self.clock.unix_nanos());
         let Converted { requests, without_labels, bad_format, first_problem } = converted;
         let mut sent =

@@ -32,6 +32,7 @@ impl Config {
             timeout: self.timeout.get(),
             queue: Some(self.sending_queue),
             retry: Some(self.retry_on_failure),
+            log: None,
         };
         (client, settings)
     }

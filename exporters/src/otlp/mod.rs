@@ -16,7 +16,7 @@ use otelcol_pipeline::{
 pub use config::Config;
 
 use crate::helper::otlp_response::read_response;
-use crate::helper::{Exporter, Sender, Sent};
+use crate::helper::{Exporter, Progress, Sender, Sent};
 
 /// The exporter type `otlp`, called `otlp_grpc` in the newest otelcol.
 pub fn factory() -> ExporterFactory {
@@ -67,7 +67,7 @@ impl Sender for Grpc {
         self.client.set_auth(auth).map_err(ComponentError::from_display)
     }
 
-    async fn send(&self, batch: &Batch) -> Result<Sent, ConsumeError> {
+    async fn send(&self, batch: &Batch, _: &mut Progress) -> Result<Sent, ConsumeError> {
         let client = batch.client().map(Arc::as_ref);
         let reply = self.client.call_for(client, self.path, batch.wire_chunks(), self.timeout).await;
         let reply = reply.map_err(|status| to_error(&status))?;

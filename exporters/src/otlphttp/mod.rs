@@ -20,7 +20,7 @@ pub use config::{Config, Encoding};
 
 use crate::helper::http_client::{authenticate, no_reply, retry_after};
 use crate::helper::otlp_response::{read_json_response, read_response};
-use crate::helper::{Exporter, Sender, Sent};
+use crate::helper::{Exporter, Progress, Sender, Sent};
 
 const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
@@ -79,7 +79,7 @@ impl Sender for Http {
         authenticate(&self.client, self.auth.as_ref(), host)
     }
 
-    async fn send(&self, batch: &Batch) -> Result<Sent, ConsumeError> {
+    async fn send(&self, batch: &Batch, _: &mut Progress) -> Result<Sent, ConsumeError> {
         let (body, content_type) = match self.encoding {
             Encoding::Proto => (batch.wire_chunks(), PROTOBUF),
             Encoding::Json => (vec![Bytes::from(json::to_json(batch)?)], JSON),

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use otelcol_confmap::{GoDuration, present};
 use otelcol_net::Compression;
 use otelcol_net::config::HttpClientConfig;
-use otelcol_pipeline::{ComponentConfig, ConfigIssue};
+use otelcol_pipeline::{ComponentConfig, ConfigIssue, Context};
 use otelcol_prometheus_text::{MetricNamer, label_name};
 use serde::Deserialize;
 
 use super::convert::Rules;
 use super::request::Version;
+use super::wal::WalConfig;
 use crate::helper::http_client::is_http_url;
 use crate::helper::{QueueConfig, RetryConfig, Settings};
 use crate::translation::{
@@ -25,6 +26,8 @@ otelcol_net::http_client_config! {
         pub http: Option<HttpClientConfig> = None,
         /// What waits between the pipeline and the backend.
         pub remote_write_queue: RemoteWriteQueue = RemoteWriteQueue::default(),
+        /// Keeps what waits on disk.
+        pub wal: Option<WalConfig> = None,
         /// Repeats after an error that may pass.
         pub retry_on_failure: RetryConfig = RetryConfig {
             initial_interval: GoDuration::from_millis(50),
@@ -174,6 +177,16 @@ impl ComponentConfig for Config {
                 issue("external_labels", format!("{name:?} can not be a label name"));
             }
         }
+        if let Some(wal) = &self.wal {
+            if wal.directory.as_os_str().is_empty() {
+                issue("wal::directory", "expected the path of a directory, found none".to_owned());
+            }
+            if self.remote_write_queue.storage.is_some() {
+                let message =
+                    "`wal` and `remote_write_queue::storage` both keep the queue on disk: leave one out";
+                issue("wal", message.to_owned());
+            }
+        }
         issues.extend(self.retry_on_failure.validate("retry_on_failure"));
         let storage = self.queue().validate("remote_write_queue");
         issues.extend(storage.into_iter().filter(|issue| issue.key.ends_with("storage")));
@@ -195,7 +208,7 @@ impl Config {
     fn queue(&self) -> QueueConfig {
         let queue = &self.remote_write_queue;
         QueueConfig {
-            enabled: queue.enabled,
+            enabled: queue.enabled || self.wal.is_some(),
             queue_size: queue.queue_size,
             num_consumers: 1,
             storage: queue.storage.clone(),
@@ -203,10 +216,16 @@ impl Config {
         }
     }
 
-    /// What stands between the pipeline and the sender. Repeats are the sender's own: of a batch that became several
-    /// requests, only those that failed are sent again.
-    pub(super) fn settings(&self) -> Settings {
-        Settings { queue: Some(self.queue()), ..Settings::default() }
+    /// What stands between the pipeline and the sender, which limits the time of each request by itself.
+    pub(super) fn settings(&self, context: &Context) -> Settings {
+        let mut retry = self.retry_on_failure.clone();
+        if self.wal.is_some() {
+            // What is in the log stays there until the endpoint has it, as in otelcol.
+            retry.enabled = true;
+            retry.max_elapsed_time = GoDuration::default();
+        }
+        let log = self.wal.as_ref().map(|wal| wal.log(context));
+        Settings { queue: Some(self.queue()), retry: Some(retry), log, ..Settings::default() }
     }
 
     pub(super) fn parallel(&self) -> usize {

@@ -9,6 +9,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod wal;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,19 +21,17 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use otelcol_net::config::ClientAuthConfig;
 use otelcol_net::{HttpClient, HttpReply};
 use otelcol_pdata::{Batch, Client, Signal};
-use otelcol_pipeline::status::Status;
 use otelcol_pipeline::telemetry::Counter;
 use otelcol_pipeline::{
     Clock, ComponentError, ConsumeError, ConsumerComponent, Context, ExporterFactory, Host,
 };
-use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use config::{Config, ProtobufMessage, RemoteWriteQueue, TargetInfo};
+pub use wal::WalConfig;
 
 use crate::helper::http_client::{authenticate, no_reply, retry_after};
-use crate::helper::retry::{Backoff, random};
-use crate::helper::{Exporter, RetryConfig, Sender, Sent};
+use crate::helper::{Exporter, Progress, Sender, Sent};
 use convert::{Converter, Rules};
 use request::{Request, Version, requests};
 use totals::Totals;
@@ -50,6 +49,7 @@ fn create(
     signal: Signal,
 ) -> Result<Arc<dyn ConsumerComponent>, ComponentError> {
     let client = config.client();
+    let settings = config.settings(&context);
     let sender = RemoteWrite {
         client: HttpClient::new(&client).map_err(ComponentError::from_display)?,
         auth: client.auth.clone(),
@@ -61,16 +61,13 @@ fn create(
         version: config.version(),
         max_bytes: if config.max_batch_size_bytes == 0 { 3_000_000 } else { config.max_batch_size_bytes },
         parallel: config.parallel(),
-        retry: Some(config.retry_on_failure.clone()).filter(|retry| retry.enabled),
-        repeats_are_ours: config.remote_write_queue.enabled,
-        totals: Mutex::new(Totals::new(config.max_delta_series)),
+        repeats_are_ours: settings.queue.as_ref().is_some_and(|queue| queue.enabled),
+        totals: Arc::new(Mutex::new(Totals::new(config.max_delta_series))),
         clock: context.clock.clone(),
         stats: Stats::new(&context),
         v2_not_confirmed: AtomicBool::new(false),
-        failing: AtomicBool::new(false),
-        context: context.clone(),
     };
-    Ok(Exporter::new(context, signal, sender, config.settings()))
+    Ok(Exporter::new(context, signal, sender, settings))
 }
 
 /// What the protocol asks for (remote write 1.0 and 2.0, "Protocol"); `compression` adds its own.
@@ -101,17 +98,35 @@ struct RemoteWrite {
     version: Version,
     max_bytes: usize,
     parallel: usize,
-    retry: Option<RetryConfig>,
     /// Nobody above offers a batch again that failed here.
     repeats_are_ours: bool,
     /// Also what keeps batches one after the other.
-    totals: Mutex<Totals>,
+    totals: Arc<Mutex<Totals>>,
     clock: Clock,
     stats: Stats,
     v2_not_confirmed: AtomicBool,
-    /// Repeats are under way, which was told.
-    failing: AtomicBool,
-    context: Context,
+}
+
+/// A batch on its way: what is still to be sent of it.
+struct UnderWay {
+    /// Held until the batch is through: samples of a series must arrive in their order.
+    totals: OwnedMutexGuard<Totals>,
+    /// Whether its deltas are in the next totals, too, when it ends here.
+    counts: bool,
+    requests: Vec<Request>,
+    /// It is one request, which no part of it outlives.
+    alone: bool,
+    sent: Sent,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if self.counts {
+            self.totals.commit();
+        } else {
+            self.totals.roll_back();
+        }
+    }
 }
 
 /// Under contrib's names.
@@ -163,38 +178,38 @@ impl Sender for RemoteWrite {
         authenticate(&self.client, self.auth.as_ref(), host)
     }
 
-    async fn send(&self, batch: &Batch) -> Result<Sent, ConsumeError> {
-        // Held until the batch is through: samples of a series must arrive in their order.
-        let mut totals = self.totals.lock().await;
-        let converted =
-            Converter::new(&self.rules, &mut totals, self.clock.unix_nanos()).convert(&batch.metrics()?);
-        self.stats.series.add(converted.series.len() as u64);
-        self.stats.failed_translations.add(converted.dropped as u64);
-        let mut sent = Sent {
-            rejected: converted.dropped,
-            message: converted.first_problem.clone().unwrap_or_default(),
+    async fn send(&self, batch: &Batch, progress: &mut Progress) -> Result<Sent, ConsumeError> {
+        let mut under_way = match progress.take() {
+            Some(under_way) => under_way,
+            None => self.begin(batch).await?,
         };
-        let mut headers = self.headers.clone();
-        self.forward_metadata(batch.client().map(Arc::as_ref), &mut headers);
-        let requests = requests(converted, self.version, self.max_bytes);
-        let alone = requests.len() == 1;
-        let answers = stream::iter(requests).map(|request| {
-            let (client, headers) = (batch.client().map(Arc::as_ref), &headers);
-            async move { (request.points, self.deliver(client, headers, &request).await) }
+        let client = batch.client().map(Arc::as_ref);
+        let headers = &self.headers_for(client);
+        let requests = std::mem::take(&mut under_way.requests).into_iter();
+        let answers = requests.map(|request| async move {
+            let answer = self.push(client, headers, &request).await;
+            (request, answer)
         });
-        let answers: Vec<_> = answers.buffer_unordered(self.parallel).collect().await;
+        let answers: Vec<_> = stream::iter(answers).buffered(self.parallel).collect().await;
         let mut failed: Option<ConsumeError> = None;
-        for (points, answer) in answers {
+        for (request, answer) in answers {
             match answer {
                 Ok(()) => {}
+                Err(error) if error.is_permanent() && under_way.alone => {
+                    // The points are lost, but what they counted shows in the next total.
+                    under_way.counts = true;
+                    return Err(error);
+                }
                 // The other requests of the batch were taken.
-                Err(error) if error.is_permanent() && !alone => {
-                    sent.rejected += points;
+                Err(error) if error.is_permanent() => {
+                    let sent = &mut under_way.sent;
+                    sent.rejected += request.points;
                     if sent.message.is_empty() {
                         sent.message = error.to_string();
                     }
                 }
                 Err(error) => {
+                    under_way.requests.push(request);
                     failed = Some(match failed {
                         Some(before) => before.join(&error),
                         None => error,
@@ -203,22 +218,32 @@ impl Sender for RemoteWrite {
             }
         }
         let Some(error) = failed else {
-            totals.commit();
-            return Ok(sent);
+            under_way.counts = true;
+            return Ok(std::mem::take(&mut under_way.sent));
         };
-        if self.repeats_are_ours || error.is_permanent() {
-            // The points are lost, but what they counted shows in the next total.
-            totals.commit();
-        } else {
-            totals.roll_back();
-        }
+        progress.keep(under_way);
         Err(error)
     }
 }
 
 impl RemoteWrite {
-    fn forward_metadata(&self, client: Option<&Client>, headers: &mut HeaderMap) {
-        let Some(client) = client else { return };
+    async fn begin(&self, batch: &Batch) -> Result<UnderWay, ConsumeError> {
+        let mut totals = Arc::clone(&self.totals).lock_owned().await;
+        let converter = Converter::new(&self.rules, &mut totals, self.clock.unix_nanos());
+        let mut converted = converter.convert(&batch.metrics()?);
+        self.stats.series.add(converted.series.len() as u64);
+        self.stats.failed_translations.add(converted.dropped as u64);
+        let message = converted.first_problem.take().unwrap_or_default();
+        let sent = Sent { rejected: converted.dropped, message };
+        let requests = requests(converted, self.version, self.max_bytes);
+        let alone = requests.len() == 1;
+        Ok(UnderWay { totals, counts: self.repeats_are_ours, requests, alone, sent })
+    }
+
+    /// The protocol's own headers, and those of the batch's sender that are sent on.
+    fn headers_for(&self, client: Option<&Client>) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        let Some(client) = client else { return headers };
         for key in &self.metadata_keys {
             for value in client.metadata.get(key) {
                 if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
@@ -226,53 +251,10 @@ impl RemoteWrite {
                 }
             }
         }
+        headers
     }
 
-    /// Sends one request until it is taken, can never be, or `max_elapsed_time` is over.
-    async fn deliver(
-        &self,
-        client: Option<&Client>,
-        headers: &HeaderMap,
-        request: &Request,
-    ) -> Result<(), ConsumeError> {
-        let started = Instant::now();
-        let mut backoff = self.retry.as_ref().map(Backoff::new);
-        loop {
-            let error = match self.attempt(client, headers, request).await {
-                Ok(()) => {
-                    self.tell_works();
-                    return Ok(());
-                }
-                Err(error) if error.is_permanent() => return Err(error),
-                Err(error) => error,
-            };
-            let (Some(retry), Some(backoff)) = (&self.retry, &mut backoff) else { return Err(error) };
-            let wait = backoff.next(random()).max(error.after().unwrap_or_default());
-            let longest = retry.max_elapsed_time.get();
-            if !longest.is_zero() && started.elapsed() + wait > longest {
-                return Err(ConsumeError::retryable(format!("no more retries left: {error}"), error.after()));
-            }
-            self.tell_failing(&error);
-            tokio::time::sleep(wait).await;
-        }
-    }
-
-    /// A backend that goes down is told once.
-    fn tell_failing(&self, error: &ConsumeError) {
-        if !self.failing.swap(true, Ordering::Relaxed) {
-            tracing::warn!(component = %self.context.id, %error, "Exporting failed. Will retry the requests that failed.");
-            self.context.status.report(Status::Recoverable(error.to_string()));
-        }
-    }
-
-    fn tell_works(&self) {
-        if self.failing.swap(false, Ordering::Relaxed) {
-            tracing::info!(component = %self.context.id, "the endpoint takes requests again");
-            self.context.status.report(Status::Ok);
-        }
-    }
-
-    async fn attempt(
+    async fn push(
         &self,
         client: Option<&Client>,
         headers: &HeaderMap,

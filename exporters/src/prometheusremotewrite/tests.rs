@@ -336,8 +336,9 @@ async fn rig(yaml: &str, answers: &[u16]) -> Rig {
         serve_http(listener, &HttpServerConfig::default(), Arc::clone(&store) as _, None, None, stop.clone());
     tokio::runtime::Handle::current().spawn(server.unwrap());
     let context = Context::detached(Kind::Exporter, "prometheusremotewrite");
-    let retry = "retry_on_failure: {initial_interval: 1ms, max_interval: 1ms}";
-    let config = config(&format!("{{endpoint: '{url}', {retry}, {yaml}}}"));
+    let quick = "retry_on_failure: {initial_interval: 1ms, max_interval: 1ms}, ";
+    let retry = if yaml.contains("retry_on_failure") { "" } else { quick };
+    let config = config(&format!("{{endpoint: '{url}', {retry}{yaml}}}"));
     assert_eq!(config.validate(), []);
     let exporter = create(context.clone(), config, Signal::Metrics).unwrap();
     exporter.start(&Host::default()).await.unwrap();
@@ -416,9 +417,9 @@ async fn a_large_batch_is_several_requests_and_only_those_that_failed_are_repeat
     let yaml = format!("{SYNC}, max_batch_size_bytes: 300, max_batch_request_parallelism: 1");
     let rig = rig(&yaml, &[204, 503, 429, 204]).await;
     rig.send(calls(&[1.0, 2.0, 3.0, 4.0, 5.0])).await.unwrap();
-    assert_eq!(log.lines("WARN").len(), 1, "{:?}", log.lines("WARN"));
-    assert!(log.lines("WARN")[0].starts_with("Exporting failed."));
-    assert!(log.lines("INFO").iter().any(|line| line.starts_with("the endpoint takes requests again")));
+    assert_eq!(log.lines("ERROR").len(), 1, "{:?}", log.lines("ERROR"));
+    assert!(log.lines("ERROR")[0].starts_with("Exporting failed."));
+    assert!(log.lines("INFO").iter().any(|line| line.starts_with("Exporting works again.")));
     let requests = rig.requests();
     assert!(requests.len() >= 3, "{}", requests.len());
     let mut values = Vec::new();
@@ -427,8 +428,50 @@ async fn a_large_batch_is_several_requests_and_only_those_that_failed_are_repeat
         let series = WriteRequest::decode(body).unwrap().timeseries;
         values.extend(series.iter().map(|series| series.samples[0].value));
     }
+    values.sort_by(f64::total_cmp);
     assert_eq!(values, [1.0, 2.0, 3.0, 4.0, 5.0], "each once");
     assert_eq!(rig.metric("otelcol_exporter_sent_metric_points"), 5.0);
+}
+
+#[tokio::test]
+async fn a_batch_that_its_sender_offers_again_counts_once() {
+    let rig = rig(&format!("{SYNC}, retry_on_failure: {{enabled: false}}"), &[503]).await;
+    let deltas = || vec![block(vec![], vec![metric("calls", "", sum(DELTA, vec![number(2.0, vec![])]))])];
+    assert!(!rig.send(deltas()).await.unwrap_err().is_permanent());
+    rig.send(deltas()).await.unwrap();
+    rig.send(deltas()).await.unwrap();
+    let totals: Vec<f64> = rig
+        .requests()
+        .into_iter()
+        .map(|(_, body)| WriteRequest::decode(body).unwrap().timeseries[0].samples[0].value)
+        .collect();
+    assert_eq!(totals, [2.0, 4.0]);
+}
+
+#[tokio::test]
+async fn a_log_keeps_what_the_endpoint_does_not_take_until_it_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let wal = format!(
+        "wal: {{directory: '{}/made', buffer_size: 100, truncate_frequency: 45s}}",
+        dir.path().display()
+    );
+    let refused = [503; 50];
+    // What would give up elsewhere does not where there is a log.
+    let rig = rig(&format!("{SYNC}, {wal}"), &refused).await;
+    for n in [1.0, 2.0] {
+        rig.send(calls(&[n])).await.unwrap();
+    }
+    while rig.requests().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let values = rig.requests().into_iter();
+    let values: Vec<f64> =
+        values.map(|(_, body)| WriteRequest::decode(body).unwrap().timeseries[0].samples[0].value).collect();
+    assert_eq!(values, [1.0, 2.0], "in their order");
+    rig.exporter.shutdown(tokio::time::Instant::now() + Duration::from_secs(5)).await.unwrap();
+    let folder = dir.path().join("made/exporter_prometheusremotewrite__metrics.queue");
+    let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(files, ["lock"]);
 }
 
 #[tokio::test]
@@ -462,6 +505,16 @@ fn settings_that_can_not_be_are_told() {
             "{endpoint: 'http://x', remote_write_queue: {queue_size: 0}}",
             "remote_write_queue::queue_size",
             "a 0 size queue will drop all the data",
+        ),
+        (
+            "{endpoint: 'http://x', wal: {buffer_size: 100}}",
+            "wal::directory",
+            "expected the path of a directory, found none",
+        ),
+        (
+            "{endpoint: 'http://x', wal: {directory: /w}, remote_write_queue: {storage: file_storage}}",
+            "wal",
+            "`wal` and `remote_write_queue::storage` both keep the queue on disk: leave one out",
         ),
         (
             "{endpoint: 'http://x', translation_strategy: NoTranslation}",

@@ -16,7 +16,7 @@ use otelcol_pipeline::{Component, ConsumeError, Consumer, Context, Host, Kind};
 use otelcol_testkit::Sink;
 use tokio::time::Instant;
 
-use super::{BatchConfig, Exporter, QueueConfig, RetryConfig, Sender, Sent, Settings};
+use super::{BatchConfig, Exporter, Progress, QueueConfig, RetryConfig, Sender, Sent, Settings};
 
 /// A sender to a sink.
 pub(super) struct ToSink {
@@ -26,7 +26,7 @@ pub(super) struct ToSink {
 
 #[async_trait]
 impl Sender for ToSink {
-    async fn send(&self, batch: &Batch) -> Result<Sent, ConsumeError> {
+    async fn send(&self, batch: &Batch, _: &mut Progress) -> Result<Sent, ConsumeError> {
         self.sink.consume(batch.clone()).await?;
         Ok(self.sent.clone())
     }

@@ -184,7 +184,7 @@ async fn a_panic_over_a_batch_takes_it_off_the_disk() {
 
     #[async_trait]
     impl Sender for Panics {
-        async fn send(&self, _: &Batch) -> Result<Sent, ConsumeError> {
+        async fn send(&self, _: &Batch, _: &mut Progress) -> Result<Sent, ConsumeError> {
             panic!("unlucky");
         }
     }

@@ -146,7 +146,7 @@ async fn a_panic_is_counted_and_the_other_tasks_go_on() {
 
     #[async_trait]
     impl Sender for Panics {
-        async fn send(&self, batch: &Batch) -> Result<Sent, ConsumeError> {
+        async fn send(&self, batch: &Batch, _: &mut Progress) -> Result<Sent, ConsumeError> {
             assert!(batch.items() != 13, "unlucky");
             self.0.consume(batch.clone()).await?;
             Ok(Sent::default())
