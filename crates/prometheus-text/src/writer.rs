@@ -307,11 +307,17 @@ impl FamilyWriter<'_> {
             write_open_metrics_float(self.out, exemplar.value);
             if let Some(nanos) = exemplar.time_unix_nano {
                 self.out.push(b' ');
-                write_open_metrics_float(self.out, nanos as f64 / 1e9);
+                write_open_metrics_float(self.out, seconds(nanos));
             }
         }
         self.out.push(b'\n');
     }
+}
+
+/// Nanoseconds since 1970 as seconds. A double does not hold them all: taken as one number they can come out below their
+/// millisecond, and Prometheus cuts what is behind it.
+fn seconds(nanos: u64) -> f64 {
+    (nanos / 1_000_000_000) as f64 + (nanos % 1_000_000_000) as f64 / 1e9
 }
 
 #[cfg(test)]

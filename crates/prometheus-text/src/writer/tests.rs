@@ -99,6 +99,14 @@ dur_count{host="a\"b"} 6
     assert_eq!(written(OPEN_METRICS, one_of_each), want);
 }
 
+#[test]
+fn a_time_in_milliseconds_stays_in_its_millisecond() {
+    for millis in 1_795_829_584_000_u64..1_795_829_585_000 {
+        let text = format!("{}.{:03}", millis / 1000, millis % 1000);
+        assert_eq!(seconds(millis * 1_000_000), text.parse().unwrap());
+    }
+}
+
 /// A strict reader of one sample line: name, labels, value.
 fn parse_sample(line: &str) -> (String, BTreeMap<String, String>, f64) {
     let mut chars = line.chars().peekable();
