@@ -6,3 +6,4 @@ mod disk;
 mod kill;
 mod memory;
 mod program;
+mod wal;

@@ -47,11 +47,9 @@ impl Bench {
 
     /// The same with settings of the storage.
     pub(crate) fn with_storage(queue: &str, settings: &str, more: &str, processors: &str) -> Self {
-        let (dir, port, sink) = (TempDir::new().unwrap(), free_port(), OtlpGrpcSink::start());
-        let storage = dir.path().join("storage");
-        std::fs::create_dir(&storage).unwrap();
-        let config = format!(
-            "receivers:\n  otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{port}'}}}}}}\n\
+        Self::with_config(|port, sink, storage| {
+            format!(
+                "receivers:\n  otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{port}'}}}}}}\n\
              exporters:\n  otlp:\n    endpoint: '{sink}'\n    compression: none\n    tls: {{insecure: true}}\n    \
              sending_queue: {queue}\n    \
              retry_on_failure: {{initial_interval: 20ms, max_interval: 50ms, max_elapsed_time: 0}}\n\
@@ -59,9 +57,18 @@ impl Bench {
              service:\n  extensions: [file_storage]\n  \
              pipelines: {{traces: {{receivers: [otlp], processors: [{processors}], exporters: [otlp]}}}}\n  \
              telemetry: {{metrics: {{level: none}}}}\n",
-            sink = sink.addr(),
-            storage = storage.display(),
-        );
+                sink = sink.addr(),
+                storage = storage.display(),
+            )
+        })
+    }
+
+    /// `config` is given the port of the receiver, a backend, and a folder that outlives the program.
+    pub(crate) fn with_config(config: impl FnOnce(u16, &OtlpGrpcSink, &Path) -> String) -> Self {
+        let (dir, port, sink) = (TempDir::new().unwrap(), free_port(), OtlpGrpcSink::start());
+        let storage = dir.path().join("storage");
+        std::fs::create_dir(&storage).unwrap();
+        let config = config(port, &sink, &storage);
         std::fs::write(dir.path().join("config.yaml"), &config).unwrap();
         Self { dir, port, sink, ledger: Arc::default(), refused: Arc::default(), config, log: Arc::default() }
     }

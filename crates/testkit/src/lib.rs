@@ -7,6 +7,7 @@ mod logs;
 mod loki;
 mod otlp;
 mod proxy;
+mod remote_write;
 pub mod samples;
 mod server;
 mod sink;
@@ -17,6 +18,7 @@ pub use logs::LogCapture;
 pub use loki::{FakeLoki, LokiEntry, LokiPush};
 pub use otlp::{OtlpGrpcSink, OtlpHttpSink, grpc_path};
 pub use proxy::Proxy;
+pub use remote_write::RemoteWriteSink;
 pub use sink::{Answer, Sink};
 
 use std::time::Duration;

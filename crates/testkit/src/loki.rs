@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
-use otelcol_net::config::HttpServerConfig;
-use otelcol_net::{HttpRequest, HttpResponse, HttpService, serve_http};
+use otelcol_net::{HttpRequest, HttpResponse, HttpService};
 use prost::Message;
 use tokio::sync::watch;
 
@@ -61,14 +60,10 @@ impl FakeLoki {
     ///
     /// # Panics
     /// No port is free.
-    #[expect(clippy::expect_used, reason = "a test that can not serve has failed")]
     pub fn start() -> Self {
         let shared = Arc::new(Shared { state: Mutex::default(), changes: watch::Sender::new(0) });
         let service = Arc::new(Push(Arc::clone(&shared)));
-        let running = Running::start(|listener, stop| {
-            serve_http(listener, &HttpServerConfig::default(), service, None, None, stop)
-                .expect("default settings")
-        });
+        let running = Running::http(service);
         Self { running, shared }
     }
 

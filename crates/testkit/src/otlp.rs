@@ -9,10 +9,8 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
-use otelcol_net::config::{GrpcServerConfig, HttpServerConfig};
-use otelcol_net::{
-    HttpRequest, HttpResponse, HttpService, Peer, Status, UnaryService, serve_grpc, serve_http,
-};
+use otelcol_net::config::GrpcServerConfig;
+use otelcol_net::{HttpRequest, HttpResponse, HttpService, Peer, Status, UnaryService, serve_grpc};
 use otelcol_pdata::{Batch, Signal, json};
 use tokio::sync::watch;
 
@@ -250,14 +248,10 @@ impl OtlpHttpSink {
     ///
     /// # Panics
     /// No port is free.
-    #[expect(clippy::expect_used, reason = "a test that can not serve has failed")]
     pub fn start() -> Self {
         let store = Store::new();
         let service = Arc::new(OtlpHttp(Arc::clone(&store)));
-        let running = Running::start(|listener, stop| {
-            serve_http(listener, &HttpServerConfig::default(), service, None, None, stop)
-                .expect("default settings")
-        });
+        let running = Running::http(service);
         Self { running, store }
     }
 

@@ -1,8 +1,10 @@
 //! A server that runs until it is dropped.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use otelcol_net::{Listener, LocalAddr};
+use otelcol_net::config::HttpServerConfig;
+use otelcol_net::{HttpService, Listener, LocalAddr, serve_http};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Where a fake listens; dropping it stops the fake.
@@ -22,7 +24,16 @@ impl Running {
         Self::start_at("127.0.0.1:0", serve).expect("listen on a free port")
     }
 
-    /// The same on an address of the caller's.
+    /// Serves HTTP on a free port.
+    #[expect(clippy::expect_used, reason = "a test that can not serve has failed")]
+    pub(crate) fn http(service: Arc<dyn HttpService>) -> Self {
+        Self::start(|listener, stop| {
+            serve_http(listener, &HttpServerConfig::default(), service, None, None, stop)
+                .expect("default settings")
+        })
+    }
+
+    /// Binds an address of the caller's and runs what `serve` makes of it.
     pub(crate) fn start_at<F>(
         addr: &str,
         serve: impl FnOnce(Listener, CancellationToken) -> F,
