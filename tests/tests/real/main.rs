@@ -4,56 +4,40 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod go_collector;
+mod jaeger;
+mod loki;
+mod metrics;
+mod mimir;
+mod prometheus;
 mod python_sdk;
-mod remote_write;
+mod server;
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Runs a set-up script of `tests/real`. False: it failed here and may, so the test is skipped.
+/// A file of `tests/real`.
+pub(crate) fn script(path: &str) -> PathBuf {
+    otelcol_tests::root().join("tests/real").join(path)
+}
+
+/// What a set-up script says. None: it failed here and may, so the test is skipped.
 #[expect(clippy::print_stdout, reason = "a skip is to be seen")]
-pub(crate) fn set_up(script: &str, arguments: &[&str]) -> bool {
-    let script = otelcol_tests::root().join("tests/real").join(script);
-    let output = Command::new(&script).args(arguments).output().unwrap();
+pub(crate) fn run_or_skip(mut script: Command) -> Option<String> {
+    let output = script.output().unwrap();
     if output.status.success() {
-        return true;
+        return Some(String::from_utf8(output.stdout).unwrap());
     }
-    let why = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(std::env::var_os("CI").is_none(), "{} failed: {why}", script.display());
-    println!("skipped: {} failed: {why}", script.display());
-    false
+    let why = format!("{script:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(std::env::var_os("CI").is_none(), "{why}");
+    println!("skipped: {why}");
+    None
 }
 
-/// A server that a script of `tests/real` started; it ends with this.
-pub(crate) struct Server {
-    pid: String,
-    /// Where it listens on 127.0.0.1.
-    pub(crate) port: u16,
-}
-
-impl Server {
-    /// Runs `script DIR`, which prints process id and port. None: it failed here and may, so the test is skipped.
-    #[expect(clippy::print_stdout, reason = "a skip is to be seen")]
-    pub(crate) fn start(script: &str, dir: &std::path::Path) -> Option<Self> {
-        let path = otelcol_tests::root().join("tests/real").join(script);
-        let output = Command::new(&path).arg(dir).output().unwrap();
-        if !output.status.success() {
-            let why = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(std::env::var_os("CI").is_none(), "{} failed: {why}", path.display());
-            println!("skipped: {} failed: {why}", path.display());
-            return None;
-        }
-        let text = String::from_utf8(output.stdout).unwrap();
-        let (pid, port) = text.trim().split_once(' ').unwrap();
-        Some(Self { pid: pid.to_owned(), port: port.parse().unwrap() })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It is gone already, or goes now.
-        let _ = Command::new("kill").args(["-9", &self.pid]).status();
-    }
+/// Runs a set-up script of `tests/real`. False: it failed here and may, so the test is skipped.
+pub(crate) fn set_up(path: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(script(path));
+    command.args(arguments);
+    run_or_skip(command).is_some()
 }
 
 /// A folder of this workspace's target folder, for what set-up scripts build.
