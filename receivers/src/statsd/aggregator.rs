@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Config, Limits, Names, StateGauges};
 use super::line::{Kind, Line, parse_tags, text};
+use super::moment::Moment;
 use super::observe::{Observed, Observers};
 use super::reason::Reason;
 use super::report::Report;
@@ -74,7 +75,7 @@ pub(super) struct KeptGauge {
     pub(super) origin: Arc<Origin>,
     pub(super) client: Option<IpAddr>,
     pub(super) value: f64,
-    /// Nanoseconds since 1970.
+    /// Nanoseconds of the steady clock; on disk, since 1970.
     pub(super) updated: u64,
 }
 
@@ -341,7 +342,7 @@ impl Aggregator {
     }
 
     /// Ends the interval: gives its points away, ends series without a line in it and gauges too old.
-    pub(super) fn take(&mut self, now: u64) -> Interval {
+    pub(super) fn take(&mut self, now: Moment) -> Interval {
         let mut points = Vec::with_capacity(self.table.len());
         let Rules { whole, keep_gauges, expiration, .. } = self.rules;
         let mut gauges_changed = false;
@@ -350,9 +351,9 @@ impl Aggregator {
             let taken = match &mut series.value {
                 Value::Gauge(gauge) => {
                     if touched {
-                        gauge.updated = now;
+                        gauge.updated = now.steady;
                     }
-                    let expired = expiration > 0 && now.saturating_sub(gauge.updated) >= expiration;
+                    let expired = expiration > 0 && now.steady.saturating_sub(gauge.updated) >= expiration;
                     gauges_changed |= touched || expired;
                     if expired {
                         return false;
@@ -376,9 +377,9 @@ impl Aggregator {
         self.gauges_changed |= gauges_changed;
         self.samples = 0;
         // The clock may have been set back.
-        let start = std::mem::replace(&mut self.interval_start, now).min(now);
+        let start = std::mem::replace(&mut self.interval_start, now.wall).min(now.wall);
         self.report.series(self.table.len());
-        Interval { start, end: now, points }
+        Interval { start, end: now.wall, points }
     }
 
     /// Puts the points of an interval back that nobody took, as if the flush had not been.

@@ -21,13 +21,15 @@ struct Bench {
     config: Config,
     aggregator: Aggregator,
     now: u64,
+    /// The time of day is ahead of the steady clock by this.
+    ahead: u64,
 }
 
 impl Bench {
     fn new(config: Config) -> Self {
         let context = Context::detached(ComponentKind::Receiver, "statsd");
         let aggregator = Aggregator::new(&config, Report::new(&context), START);
-        Self { context, config, aggregator, now: START }
+        Self { context, config, aggregator, now: START, ahead: 0 }
     }
 
     fn send(&mut self, lines: &str) {
@@ -42,7 +44,7 @@ impl Bench {
     /// Ends an interval of ten seconds.
     fn take(&mut self) -> Interval {
         self.now += 10 * SECOND;
-        self.aggregator.take(self.now)
+        self.aggregator.take(Moment { wall: self.now + self.ahead, steady: self.now })
     }
 
     fn style(&self) -> Style {
@@ -504,6 +506,19 @@ fn gauges_are_restored_by_the_settings_of_the_new_instance() {
     // Their time goes on from the last update: at 10 s, and at 20 s for the one that had a line since.
     next.now += 40 * SECOND;
     expect(&next.numbers(), &[("asterisk.channels.count", 1.0)]);
+}
+
+#[test]
+fn a_clock_that_is_stepped_neither_ends_nor_keeps_a_gauge() {
+    let mut bench = Bench::new(Config { gauge_expiration: GoDuration::from_secs(30), ..guide() });
+    bench.ahead = 400 * 24 * 3600 * SECOND;
+    bench.send("a:+5|g");
+    expect(&bench.numbers(), &[("a", 5.0)]);
+    bench.ahead *= 2;
+    expect(&bench.numbers(), &[("a", 5.0)]);
+    bench.ahead = 0;
+    expect(&bench.numbers(), &[("a", 5.0)]);
+    expect(&bench.numbers(), &[]);
 }
 
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::aggregator::Aggregator;
 use super::config::{Config, Mapping};
+use super::moment::Moment;
 use super::otlp::{Style, resource_metrics};
 use super::report::Report;
 
@@ -128,7 +129,7 @@ fn replay(name: &str, gz: &[u8]) {
             let source = format!("127.0.0.1:{}", 1024 + number % 60_000).parse().unwrap();
             aggregator.lines(datagram, Some(source), run as u64);
         }
-        let interval = aggregator.take(run as u64 + 1);
+        let interval = aggregator.take(Moment::at(run as u64 + 1));
         seen.gauges.clear();
         for metric in resource_metrics(&interval, style)
             .iter()

@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use super::Shared;
 use super::aggregator::{Aggregator, KeptGauge};
 use super::kept;
+use super::moment::Moment;
 use super::otlp::{Style, resource_metrics};
 
 /// The wait before the last interval is offered again, if the pipeline names none.
@@ -81,8 +82,7 @@ impl Flusher {
     }
 
     async fn flush(&self) -> Result<(), NotTaken> {
-        let now = self.shared.context.clock.unix_nanos();
-        let interval = self.aggregator().take(now);
+        let interval = self.aggregator().take(Moment::now(&self.shared.context.clock));
         if interval.points.is_empty() {
             return Ok(());
         }
@@ -106,7 +106,7 @@ impl Flusher {
     async fn save(&self) {
         let Some(storage) = &self.storage else { return };
         let Some(gauges) = self.aggregator().changed_gauges() else { return };
-        let written = match kept::write(gauges) {
+        let written = match kept::write(gauges, Moment::now(&self.shared.context.clock)) {
             Ok(bytes) => storage
                 .write(vec![StorageOp::Set(kept::KEY.to_owned(), bytes)])
                 .await
@@ -136,7 +136,7 @@ pub(super) async fn load(
     let Some(bytes) = storage.get(kept::KEY).await.map_err(ComponentError::from_display)? else {
         return Ok(Vec::new());
     };
-    Ok(kept::read(&bytes).unwrap_or_else(|error| {
+    Ok(kept::read(&bytes, Moment::now(&context.clock)).unwrap_or_else(|error| {
         tracing::warn!(receiver = %context.id, %error, "kept statsd gauges cannot be read and start anew");
         Vec::new()
     }))

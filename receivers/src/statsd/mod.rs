@@ -12,6 +12,7 @@ mod flush;
 mod kept;
 mod line;
 mod listen;
+mod moment;
 mod observe;
 mod otlp;
 mod reason;
@@ -41,6 +42,7 @@ use aggregator::{Aggregator, Interval, KeptGauge};
 use config::Config;
 use flush::Flusher;
 use listen::{Listener, ListenerKind};
+use moment::Moment;
 use report::Report;
 use transport::Transport;
 
@@ -62,7 +64,7 @@ pub fn aggregate(config: &Config, datagrams: &[&[u8]]) -> Vec<ResourceMetrics> {
     for datagram in datagrams {
         aggregator.lines(datagram, None, context.clock.unix_nanos());
     }
-    let interval = aggregator.take(context.clock.unix_nanos());
+    let interval = aggregator.take(Moment::now(&context.clock));
     otlp::resource_metrics(&interval, otlp::Style::new(config, &context))
 }
 
@@ -204,7 +206,7 @@ impl Component for Statsd {
         let mut aggregator = running.shared.aggregator.lock().unwrap_or_else(PoisonError::into_inner);
         self.put(GAUGES, aggregator.gauges());
         if flushed.is_err() {
-            self.put(INTERVAL, aggregator.take(self.context.clock.unix_nanos()));
+            self.put(INTERVAL, aggregator.take(Moment::now(&self.context.clock)));
         }
         drop(aggregator);
         if let Some(listener) = running.shared.parked.lock().unwrap_or_else(PoisonError::into_inner).take() {

@@ -66,7 +66,7 @@ pub(super) enum Value {
 #[derive(Clone, Debug)]
 pub(super) struct Gauge {
     pub(super) value: f64,
-    /// The end of the last interval with a line, in nanoseconds since 1970.
+    /// The end of the last interval with a line, by the steady clock, in nanoseconds.
     pub(super) updated: u64,
     /// What the sender wrote, from which a later instance with other settings makes the identity anew.
     pub(super) origin: Arc<Origin>,

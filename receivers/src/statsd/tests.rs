@@ -397,7 +397,7 @@ async fn read_in_pieces(pieces: &[&[u8]], line_bytes: usize) -> (Interval, f64) 
     let shared = &receiver.running.get().unwrap().shared;
     let mut stream = stream_of(pieces);
     stream::read(&mut stream, "192.0.2.1:9".parse().unwrap(), shared).await;
-    let interval = shared.aggregator.lock().unwrap().take(1);
+    let interval = shared.aggregator.lock().unwrap().take(Moment::at(1));
     (interval, rig.own("otelcol_receiver_received_statsd_metrics", &[("parse_success", "false")]))
 }
 
