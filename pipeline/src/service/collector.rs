@@ -71,7 +71,7 @@ impl Collector {
         self.read().await.map(|_| ())
     }
 
-    /// Runs until SIGINT or SIGTERM; SIGHUP reads the configuration again.
+    /// Runs until SIGINT or SIGTERM, of which a second one ends the stop at once; SIGHUP reads the configuration again.
     ///
     /// # Errors
     /// The configuration is wrong or the collector can not be started. A bad configuration on SIGHUP is logged only.
@@ -92,7 +92,12 @@ impl Collector {
                 }
             }
         }
-        self.shutdown().await;
+        tokio::select! {
+            () = self.shutdown() => {}
+            signal = signals.stop() => {
+                tracing::warn!(signal, "Received a second signal from OS: what was not handed on yet is lost");
+            }
+        }
         Ok(())
     }
 

@@ -32,6 +32,15 @@ impl Signals {
         })
     }
 
+    /// The next SIGINT or SIGTERM.
+    pub(super) async fn stop(&mut self) -> &'static str {
+        loop {
+            if let Request::Stop(signal) = self.next().await {
+                return signal;
+            }
+        }
+    }
+
     pub(super) async fn next(&mut self) -> Request {
         tokio::select! {
             _ = self.interrupt.recv() => Request::Stop("interrupt"),
