@@ -28,6 +28,8 @@ pub(super) const DONE: [u8; 4] = 1_u32.to_le_bytes();
 
 const MAGIC: [u8; 8] = *b"otelseg\x01";
 const MARK: [u8; 4] = *b"\xf0REC";
+/// No log lives long enough for a higher number: who wrote it wants to see it overflow.
+const HIGHEST: u64 = u64::MAX >> 1;
 
 /// What stands before a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +63,9 @@ impl Header {
         if bytes[..4] != MARK || u32_at(bytes, 4) != crc32fast::hash(&bytes[8..32]) {
             return None;
         }
-        Some(Self {
-            number: u64::from(u32_at(bytes, 8)) | u64::from(u32_at(bytes, 12)) << 32,
+        let number = u64::from(u32_at(bytes, 8)) | u64::from(u32_at(bytes, 12)) << 32;
+        (number <= HIGHEST).then(|| Self {
+            number,
             len: u32_at(bytes, 16),
             items: u32_at(bytes, 20),
             checksum: u32_at(bytes, 24),
@@ -117,11 +120,8 @@ pub(super) fn scan(segment: &[u8]) -> Scan {
             scan.corrupt += 1;
         }
         let payload = segment.get(begin + HEADER..begin + HEADER + header.len as usize);
-        let Some(payload) = payload else {
-            // Cut short: either the end of the segment, or a length that is damaged along with its checksum.
-            at = begin + 1;
-            continue;
-        };
+        // Cut short, which only the last one can be. What looks like a record in it is what a client sent.
+        let Some(payload) = payload else { break };
         last = header.number;
         at = begin + HEADER + payload.len();
         scan.end = at as u64;

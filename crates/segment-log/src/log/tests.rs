@@ -228,6 +228,24 @@ fn segment(payloads: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
+#[test]
+fn what_a_client_writes_into_a_batch_that_is_cut_off_is_no_record() {
+    let forged = segment(&[b"forged".to_vec()])[SEGMENT_HEADER..].to_vec();
+    let whole = segment(&[b"first".to_vec(), [forged, vec![0; 100]].concat()]);
+    let found = scan(&whole[..whole.len() - 1]);
+    assert_eq!(found.records.iter().map(|(_, header)| header.number).collect::<Vec<_>>(), [1]);
+    assert_eq!((found.corrupt, found.end), (0, (SEGMENT_HEADER + HEADER + 5) as u64));
+}
+
+#[test]
+fn a_number_that_nobody_counts_to_is_no_record() {
+    for (number, found) in [(u64::MAX, 0), (1 << 63, 0), ((1 << 63) - 1, 1)] {
+        let header = Header { number, len: 0, items: 1, checksum: 0, done: false };
+        let bytes = [segment_header(1).to_vec(), header.encode().to_vec()].concat();
+        assert_eq!(scan(&bytes).records.len(), found, "{number}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
