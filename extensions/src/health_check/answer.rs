@@ -35,9 +35,9 @@ impl Health {
         HttpResponse::text(self.http_status(), text.clone())
     }
 
-    /// contrib's JSON. With `verbose` all components are listed; while unhealthy, those that are not well.
+    /// contrib's JSON. Components that are not well are listed, and with `verbose` all.
     pub(super) fn json(&self, up_since: SystemTime, uptime: Duration, verbose: bool) -> HttpResponse {
-        let listed = |status: &Status| verbose || (!self.healthy && *status != Status::Ok);
+        let listed = |status: &Status| verbose || *status != Status::Ok;
         let components: BTreeMap<&str, String> = self
             .components
             .iter()

@@ -57,6 +57,19 @@ fn an_unhealthy_answer_names_what_is_not_well() {
 }
 
 #[test]
+fn a_healthy_answer_names_what_keeps_trying() {
+    let away = Status::Recoverable("connection refused".to_owned());
+    let components = vec![("exporter otlp".to_owned(), away), ("receiver ami".to_owned(), Status::Ok)];
+    let degraded = Health { healthy: true, components };
+    let (status, _, body) = text(&degraded.json(SystemTime::UNIX_EPOCH, Duration::from_secs(2), false));
+    assert_eq!(status, 200);
+    assert_eq!(
+        body,
+        r#"{"status":"Server available","upSince":"1970-01-01T00:00:00Z","uptime":"2s","components":{"exporter otlp":"recoverable error: connection refused"}}"#
+    );
+}
+
+#[test]
 fn all_components_are_listed_where_asked_for() {
     assert!(json(true, true).ends_with(r#","components":{"exporter otlp":"ok","receiver ami":"ok"}}"#));
     assert!(json(false, true).contains(r#"{"exporter otlp":"ok","receiver ami":"permanent error"#));
