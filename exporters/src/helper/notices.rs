@@ -58,12 +58,13 @@ impl Notices {
         self.down.store(true, Ordering::Release);
         state.attempts += 1;
         let now = Instant::now();
+        // Always the newest reason: what keeps a backend away changes.
+        self.status.report(Status::Recoverable(error.to_string()));
         if state.since.is_some() {
             tracing::debug!(component = %self.id, "otelcol.signal" = %self.signal, error = %error, "still failing");
             return;
         }
         state.since = Some(now);
-        self.status.report(Status::Recoverable(error.to_string()));
         // A backend that comes and goes is announced only now and then.
         state.announced = state.last_announced.is_none_or(|last| now.duration_since(last) >= QUIET);
         if state.announced {
