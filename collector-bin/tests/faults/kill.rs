@@ -4,9 +4,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use otelcol_net::Status;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use crate::program::{Bench, Under, offer};
+use crate::program::{Bench, Program, Under, offer};
 
 const SAFE: &str = "{storage: file_storage, batch: {flush_timeout: 20ms, min_size: 100}}";
 const PLAIN: &str = "{storage: file_storage, num_consumers: 3}";
@@ -87,17 +87,49 @@ async fn sigterm_under_load_loses_nothing() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sigterm_with_a_dead_backend_says_what_is_lost() {
-    let bench = Bench::new("{num_consumers: 2}", "", "");
+/// A program that holds 70 spans in memory for a backend that is away.
+async fn holding(bench: &Bench) -> Program {
     bench.sink.refuse(Some(Status::unavailable("away")));
     let program = bench.start(&Under::Nothing).await;
     let client = bench.client();
     for _ in 0..7 {
         offer(&client, &bench.ledger, 10).await.unwrap();
     }
+    program
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_with_a_dead_backend_says_what_is_lost() {
+    let bench = Bench::new("{num_consumers: 2}", "", "");
+    let program = holding(&bench).await;
     assert!(program.terminate().await.success());
     assert_eq!(bench.tally().missing.len(), 70);
     let told = "70 spans were not delivered at shutdown";
+    bench.until(|| bench.log().contains(told), told).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backend_that_comes_back_during_the_stop_gets_everything() {
+    let bench = Bench::new("{num_consumers: 2}", "", "");
+    let program = holding(&bench).await;
+    program.signal();
+    bench.until(|| bench.log().contains("Starting shutdown..."), "the stop began").await;
+    sleep(Duration::from_secs(1)).await;
+    bench.sink.refuse(None);
+    assert!(program.ended().await.success());
+    let tally = bench.tally();
+    assert_eq!((tally.accepted, tally.delivered, tally.duplicates), (70, 70, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_sigterm_does_not_wait_for_the_backend() {
+    let bench = Bench::new("{num_consumers: 2}", "", "");
+    let program = holding(&bench).await;
+    program.signal();
+    bench.until(|| bench.log().contains("Starting shutdown..."), "the stop began").await;
+    let begun = Instant::now();
+    assert!(program.terminate().await.success());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    let told = "Received a second signal";
     bench.until(|| bench.log().contains(told), told).await;
 }

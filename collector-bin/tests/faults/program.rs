@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -26,6 +26,10 @@ pub(crate) enum Under {
     FileSize(u64),
     /// The storage is a file system of this size, in MiB.
     Tmpfs(u64),
+    /// What the test says is in `/etc/hosts`, and no name server answers.
+    OwnNames,
+    /// Writes and syncs of files are tampered with, as `strace -e inject` takes it: `fdatasync:delay_exit=50000`.
+    Disk(&'static [&'static str]),
 }
 
 /// A bench on which the program is started again and again on the same disk.
@@ -73,14 +77,28 @@ impl Bench {
         Self { dir, port, sink, ledger: Arc::default(), refused: Arc::default(), config, log: Arc::default() }
     }
 
-    pub(crate) fn storage(&self) -> std::path::PathBuf {
+    /// The same with something else in the configuration.
+    pub(crate) fn with(mut self, from: &str, to: &str) -> Self {
+        assert!(self.config.contains(from), "{from} is not in\n{}", self.config);
+        self.config = self.config.replace(from, to);
+        std::fs::write(self.dir.path().join("config.yaml"), &self.config).unwrap();
+        self
+    }
+
+    /// Names that are known from now on, as lines of `/etc/hosts`, with [`Under::OwnNames`].
+    pub(crate) fn names(&self, hosts: &str) {
+        // In place: the program has this file, whatever takes its name.
+        std::fs::write(self.dir.path().join("hosts"), hosts).unwrap();
+    }
+
+    pub(crate) fn storage(&self) -> PathBuf {
         self.dir.path().join("storage")
     }
 
     /// Starts the program and waits until it takes data.
     pub(crate) async fn start(&self, under: &Under) -> Program {
         let config = self.dir.path().join("config.yaml");
-        let mut child = command(under, &self.storage())
+        let mut child = command(under, self.dir.path())
             .arg("--config")
             .arg(&config)
             .stdout(Stdio::null())
@@ -195,9 +213,18 @@ impl Program {
     }
 
     /// SIGTERM, and how it ends.
-    pub(crate) async fn terminate(mut self) -> ExitStatus {
-        let pid = Pid::from_child(&self.0);
-        kill_process(pid, Signal::TERM).unwrap();
+    pub(crate) async fn terminate(self) -> ExitStatus {
+        self.signal();
+        self.ended().await
+    }
+
+    /// SIGTERM.
+    pub(crate) fn signal(&self) {
+        kill_process(Pid::from_child(&self.0), Signal::TERM).unwrap();
+    }
+
+    /// How it ends.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
@@ -217,42 +244,82 @@ impl Drop for Program {
     }
 }
 
-fn command(under: &Under, storage: &Path) -> Command {
+fn command(under: &Under, dir: &Path) -> Command {
     let program = env!("CARGO_BIN_EXE_otelcol-asterisk");
-    match under {
-        Under::Nothing => Command::new(program),
+    let mut command = match under {
+        Under::Nothing => return Command::new(program),
         Under::FileSize(bytes) => {
             let mut command = Command::new("sh");
             // Ignored, the signal becomes an error of the write.
             let script = "trap '' XFSZ; limit=$1; shift; exec prlimit --fsize=\"$limit\" \"$@\"";
-            command.args(["-c", script, "sh", &bytes.to_string(), program]);
+            command.args(["-c", script, "sh", &bytes.to_string()]);
             command
         }
         Under::Tmpfs(mib) => {
-            let mut command = Command::new("unshare");
-            let script = "mount -t tmpfs -o size=\"$1\"m tmpfs \"$2\" && shift 2 && exec \"$@\"";
+            let mount = format!("mount -t tmpfs -o size={mib}m tmpfs storage");
+            in_namespace(dir, &mount)
+        }
+        Under::OwnNames => {
+            // Nobody listens there.
+            std::fs::write(dir.join("resolv.conf"), "nameserver 127.9.9.9\noptions timeout:1 attempts:1\n")
+                .unwrap();
+            std::fs::write(dir.join("nsswitch.conf"), "hosts: files dns\n").unwrap();
+            in_namespace(
+                dir,
+                "for file in hosts resolv.conf nsswitch.conf; do mount --bind $file /etc/$file || exit; done",
+            )
+        }
+        Under::Disk(tampering) => {
+            let mut command = Command::new("strace");
+            // With -D the program is the child of this process, and strace its own.
             command.args([
-                "--user",
-                "--map-root-user",
-                "--mount",
-                "sh",
-                "-c",
-                script,
-                "sh",
-                &mib.to_string(),
+                "-D",
+                "-f",
+                "--seccomp-bpf",
+                "-qqq",
+                "-o",
+                "/dev/null",
+                "-e",
+                "trace=pwrite64,fdatasync",
             ]);
-            command.arg(storage).arg(program);
+            tampering.iter().for_each(|how| _ = command.arg("-e").arg(format!("inject={how}")));
             command
         }
-    }
+    };
+    command.arg(program);
+    command
 }
 
-/// Whether this user may mount a file system in a namespace of its own.
+/// Runs what follows after `script`, in `dir`, where this user is root and may mount.
+fn in_namespace(dir: &Path, script: &str) -> Command {
+    let mut command = Command::new("unshare");
+    let script = format!("cd \"$1\" && shift && {{ {script}; }} && exec \"$@\"");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh"]).arg(dir);
+    command
+}
+
+/// Whether this user may mount a file system in a namespace of its own. What a machine of CI can not do is a failure.
 pub(crate) fn can_mount() -> bool {
     let dir = TempDir::new().unwrap();
     let mut mount = Command::new("unshare");
     mount.args(["--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs"]).arg(dir.path());
-    mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    is_possible(mount, "mount a tmpfs in a namespace of its own")
+}
+
+/// Whether this user may tamper with the system calls of a program.
+pub(crate) fn can_trace() -> bool {
+    let mut trace = Command::new("strace");
+    trace.args(["-D", "-f", "--seccomp-bpf", "-qqq", "-o", "/dev/null", "-e", "trace=pwrite64", "true"]);
+    is_possible(trace, "run a program under strace")
+}
+
+fn is_possible(mut attempt: Command, what: &str) -> bool {
+    let works = attempt.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    assert!(works || std::env::var_os("CI").is_none(), "this user can not {what}");
+    if !works {
+        println!("SKIPPED: this user can not {what}");
+    }
+    works
 }
 
 fn free_port() -> u16 {
