@@ -94,22 +94,23 @@ impl Backends {
         Self { grpc: Proxy::start(grpc).await, http: Proxy::start(http).await, mood, _stop: stop }
     }
 
-    /// Breaks something for a while and mends it; which thing goes by the number.
-    pub(crate) async fn fault(&self, number: usize) {
+    /// Breaks something for a while and mends it; which thing goes by the number. Every seventh lasts `long`.
+    pub(crate) async fn fault(&self, number: usize, long: Duration) {
         let mood = |mood| self.mood.0.store(mood, Ordering::Relaxed);
-        match number % 6 {
+        let mut lasts = Duration::from_millis(1500);
+        match number % 7 {
             0 => mood(DOWN),
             1 => mood(BUSY),
             2 => mood(SLOW),
             3 => self.cut(),
-            4 => {
-                self.grpc.open(false);
-                self.http.open(false);
-                self.cut();
+            4 => self.close(),
+            5 => {
+                self.close();
+                lasts = long;
             }
             _ => {}
         }
-        sleep(Duration::from_millis(1500)).await;
+        sleep(lasts).await;
         self.heal();
         sleep(Duration::from_millis(1500)).await;
     }
@@ -123,10 +124,14 @@ impl Backends {
 
     /// Ends all connections, and lets no new ones in.
     pub(crate) async fn disconnect(&self) {
+        self.close();
+        sleep(Duration::from_secs(2)).await;
+    }
+
+    fn close(&self) {
         self.grpc.open(false);
         self.http.open(false);
         self.cut();
-        sleep(Duration::from_secs(2)).await;
     }
 
     fn cut(&self) {

@@ -1,4 +1,4 @@
-//! 20,000 spans, 20,000 points and 5,000 log records a second.
+//! 20,000 spans, 20,000 points and 5,000 log records a second, or a part of that.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,9 +11,13 @@ use otelcol_pdata::{Batch, Signal};
 use otelcol_testkit::samples;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::Failure;
+
 /// Twenty requests a second of each signal.
 const EVERY: Duration = Duration::from_millis(50);
-const ITEMS: [usize; 3] = [1000, 1000, 250];
+const A_SECOND: [usize; 3] = [20_000, 20_000, 5_000];
+/// Less than this part of the rate that was asked for is no soak at that rate.
+const ENOUGH: f64 = 0.95;
 
 /// One sender for each signal.
 pub(crate) struct Load {
@@ -22,27 +26,51 @@ pub(crate) struct Load {
 
 struct Lane {
     client: GrpcClient,
-    path: &'static str,
+    signal: Signal,
     body: Vec<Bytes>,
     items: u64,
     accepted: AtomicU64,
-    refused: AtomicU64,
 }
 
-/// What a round has sent.
-pub(crate) struct Sent([(Signal, u64, u64); 3]);
+/// What was sent in a round.
+pub(crate) struct Sent([Count; 3]);
+
+struct Count {
+    signal: Signal,
+    /// Items a second: asked for, sent, and taken by the program.
+    wanted: f64,
+    offered: f64,
+    accepted: f64,
+}
+
+impl Sent {
+    /// # Errors
+    /// The senders were too slow.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self.0.iter().find(|count| count.offered < count.wanted * ENOUGH) {
+            None => Ok(()),
+            Some(Count { signal, wanted, offered, .. }) => {
+                Err(format!("expected {wanted:.0} {signal} a second to be sent, found {offered:.0}").into())
+            }
+        }
+    }
+}
 
 impl fmt::Display for Sent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("items accepted and refused so far:")?;
-        self.0.iter().try_for_each(|(signal, accepted, refused)| write!(f, " {signal} {accepted}/{refused}"))
+        f.write_str("items sent and accepted a second:")?;
+        self.0.iter().try_for_each(|Count { signal, offered, accepted, .. }| {
+            write!(f, " {signal} {offered:.0}/{accepted:.0}")
+        })
     }
 }
 
 impl Load {
+    /// `percent` of the whole load.
     #[expect(clippy::expect_used, reason = "a soak without a client is over")]
-    pub(crate) fn new(port: u16) -> Self {
-        let [spans, points, records] = ITEMS;
+    pub(crate) fn new(port: u16, percent: usize) -> Self {
+        let requests = 1000 / EVERY.as_millis() as usize;
+        let [spans, points, records] = A_SECOND.map(|items| items * percent / 100 / requests);
         let batches = [samples::spans(spans), samples::points(points), samples::records(records)];
         let lane = |batch: Batch| {
             let tls = ClientTls { insecure: true, ..ClientTls::default() };
@@ -50,11 +78,10 @@ impl Load {
             let config = GrpcClientConfig { endpoint, tls, ..GrpcClientConfig::default() };
             Lane {
                 client: GrpcClient::new(&config).expect("a client"),
-                path: otelcol_testkit::grpc_path(batch.signal()),
+                signal: batch.signal(),
                 body: vec![batch.to_wire()],
                 items: batch.items() as u64,
                 accepted: AtomicU64::new(0),
-                refused: AtomicU64::new(0),
             }
         };
         Self { lanes: batches.map(lane) }
@@ -62,11 +89,8 @@ impl Load {
 
     pub(crate) async fn run(&self, end: Instant) -> Sent {
         let [spans, points, records] = &self.lanes;
-        tokio::join!(spans.run(end), points.run(end), records.run(end));
-        let of = |signal, lane: &Lane| {
-            (signal, lane.accepted.load(Ordering::Relaxed), lane.refused.load(Ordering::Relaxed))
-        };
-        Sent([of(Signal::Traces, spans), of(Signal::Metrics, points), of(Signal::Logs, records)])
+        let (spans, points, records) = tokio::join!(spans.run(end), points.run(end), records.run(end));
+        Sent([spans, points, records])
     }
 
     /// Items accepted since the start: spans, points, log records.
@@ -75,15 +99,32 @@ impl Load {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "counts of a soak fit 52 bits")]
+fn rate(items: u64, time: Duration) -> f64 {
+    items as f64 / time.as_secs_f64()
+}
+
 impl Lane {
-    async fn run(&self, end: Instant) {
+    async fn run(&self, end: Instant) -> Count {
+        let (begun, before) = (Instant::now(), self.accepted.load(Ordering::Relaxed));
+        let path = otelcol_testkit::grpc_path(self.signal);
+        let mut offered = 0;
         let mut ticks = interval(EVERY);
+        // What one slow answer costs is made good.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         while Instant::now() < end {
             ticks.tick().await;
-            let answer = self.client.call(self.path, self.body.clone(), Duration::from_secs(30)).await;
-            let count = if answer.is_ok() { &self.accepted } else { &self.refused };
-            count.fetch_add(self.items, Ordering::Relaxed);
+            offered += self.items;
+            if self.client.call(path, self.body.clone(), Duration::from_secs(30)).await.is_ok() {
+                self.accepted.fetch_add(self.items, Ordering::Relaxed);
+            }
+        }
+        let (time, accepted) = (begun.elapsed(), self.accepted.load(Ordering::Relaxed) - before);
+        Count {
+            signal: self.signal,
+            wanted: rate(self.items, EVERY),
+            offered: rate(offered, time),
+            accepted: rate(accepted, time),
         }
     }
 }

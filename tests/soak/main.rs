@@ -1,7 +1,8 @@
 //! The soak: the program under full load and faults for a long time, which must hold no more memory and no more
 //! descriptors at the end than after a warm-up, and account for each item.
 //!
-//! `soak SECONDS PROGRAM`; with `leak` for PROGRAM, a collector that leaks on purpose, which must be found out.
+//! `soak SECONDS PROGRAM [PERCENT]`, with PERCENT of the whole load. With `leak` for PROGRAM it runs a collector that leaks on
+//! purpose, and fails if that is not found out.
 
 mod backends;
 mod leak;
@@ -26,16 +27,32 @@ const TOLERANCE: f64 = 0.02;
 /// Or by so many bytes, as two percent of the 2 MiB that an idle collector holds are less than one buffer.
 const NOISE: f64 = 128.0 * 1024.0;
 
+/// The longest time for which backends are away.
+const A_MINUTE: Duration = Duration::from_secs(60);
+
 /// What went wrong, for people.
 type Failure = Box<dyn std::error::Error>;
+
+/// The program holds more, or less, than before.
+#[derive(Debug)]
+struct Grown(String);
+
+impl std::fmt::Display for Grown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Grown {}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments[..] {
         ["leaking-collector", config] => leak::run(config),
-        [seconds, program] => seconds.parse().map_err(Failure::from).and_then(|n| soak(n, program)),
-        _ => Err("usage: soak SECONDS (PROGRAM|leak)".into()),
+        [seconds, program] => begin(seconds, program, "100"),
+        [seconds, program, percent] => begin(seconds, program, percent),
+        _ => Err("usage: soak SECONDS (PROGRAM|leak) [PERCENT]".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,45 +63,68 @@ fn main() -> ExitCode {
     }
 }
 
+fn begin(seconds: &str, program: &str, percent: &str) -> Result<(), Failure> {
+    let result = soak(seconds.parse()?, program, percent.parse()?);
+    if program != "leak" {
+        return result;
+    }
+    match result {
+        Ok(()) => Err("the leak that was put in on purpose was not found".into()),
+        Err(why) if why.is::<Grown>() => {
+            say(&format!("found the leak that was put in on purpose: {why}"));
+            Ok(())
+        }
+        other => other,
+    }
+}
+
 #[tokio::main]
-async fn soak(seconds: u64, program: &str) -> Result<(), Failure> {
+async fn soak(seconds: u64, program: &str, percent: usize) -> Result<(), Failure> {
     let backends = Backends::start().await;
     let mut program = Program::start(program, &backends).await?;
-    let load = Load::new(program.otlp);
+    let load = Load::new(program.otlp, percent);
     let warm_up = Duration::from_secs((seconds / 5).clamp(15, 300));
-    say(&format!("warm-up of {warm_up:?}"));
-    round(&load, &backends, &mut program, warm_up).await?;
+    // The same in both rounds, so that what it makes grow has grown in the first.
+    let long = (warm_up / 3).min(A_MINUTE);
+    say(&format!("warm-up of {warm_up:?}, backends are away for up to {long:?}"));
+    round(&load, &backends, &mut program, warm_up, long).await?;
     let before = settle(&backends, &program, &load).await?;
     say(&format!("after the warm-up: {before}"));
-    round(&load, &backends, &mut program, Duration::from_secs(seconds)).await?;
+    round(&load, &backends, &mut program, Duration::from_secs(seconds), long).await?;
     let after = settle(&backends, &program, &load).await?;
     say(&format!("at the end: {after}"));
     compare(&before, &after)?;
     program.stop().await
 }
 
-/// Load and faults for some time.
+/// Load, scrapes and faults for some time.
 async fn round(
     load: &Load,
     backends: &Backends,
     program: &mut Program,
     length: Duration,
+    long: Duration,
 ) -> Result<(), Failure> {
     let end = Instant::now() + length;
+    let scrapes = program.scrapes();
     let faults = async {
         let mut number = 0;
         while Instant::now() < end {
-            backends.fault(number).await;
+            let left = end.saturating_duration_since(Instant::now());
+            backends.fault(number, long.min(left)).await;
             number += 1;
             program.check(number)?;
         }
-        Ok::<(), Failure>(())
+        Ok::<usize, Failure>(number)
     };
-    let (sent, faults) = tokio::join!(load.run(end), faults);
+    let work = async { tokio::join!(load.run(end), faults) };
+    let (sent, faults) = tokio::select! {
+        done = work => done,
+        why = scrapes => return Err(why),
+    };
     backends.heal();
-    faults?;
-    say(&format!("{sent}"));
-    Ok(())
+    say(&format!("{sent}; {} faults", faults?));
+    sent.check()
 }
 
 /// Waits until everything is delivered and all connections to backends are gone, checks the books and reads.
@@ -102,11 +142,10 @@ fn compare(before: &Reading, after: &Reading) -> Result<(), Failure> {
     say(&format!("allocated bytes changed by {:+.2} %", change * 100.0));
     if change.abs() > TOLERANCE && (after.allocated - before.allocated).abs() > NOISE {
         let percent = TOLERANCE * 100.0;
-        return Err(format!(
+        return Err(Box::new(Grown(format!(
             "allocated bytes went from {} to {}, expected a change of at most {percent} %",
             before.allocated, after.allocated
-        )
-        .into());
+        ))));
     }
     if before.descriptors != after.descriptors {
         let (before, after) = (before.descriptors, after.descriptors);

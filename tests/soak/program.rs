@@ -1,7 +1,7 @@
 //! The program as a child process, and what it says of itself.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -14,6 +14,19 @@ use crate::backends::Backends;
 use crate::{Failure, pause};
 
 const PATIENCE: Duration = Duration::from_secs(120);
+const SCRAPE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The exporters that count what they sent, and the one kind of data that some of them take.
+const EXPORTERS: [(&str, Option<&str>); 8] = [
+    ("otlp/disk", None),
+    ("otlp/memory", None),
+    ("otlphttp", None),
+    ("file", None),
+    ("debug", None),
+    ("loki", Some("log_records")),
+    ("prometheusremotewrite/1", Some("metric_points")),
+    ("prometheusremotewrite/2", Some("metric_points")),
+];
 
 /// The running program.
 pub(crate) struct Program {
@@ -21,6 +34,9 @@ pub(crate) struct Program {
     pub(crate) otlp: u16,
     metrics: String,
     scrape: String,
+    file: PathBuf,
+    /// Two configurations that differ in a processor.
+    configs: [String; 2],
     _dir: TempDir,
 }
 
@@ -44,7 +60,9 @@ impl Program {
         let [otlp, metrics, scrape] = [free_port(), free_port(), free_port()];
         let is_leaking = program == "leak";
         let file = dir.path().join("config.yaml");
-        std::fs::write(&file, config(dir.path(), backends, [otlp, metrics, scrape], is_leaking))?;
+        let configs = ["200ms", "250ms"]
+            .map(|timeout| config(dir.path(), backends, [otlp, metrics, scrape], is_leaking, timeout));
+        std::fs::write(&file, &configs[0])?;
         let mut command = if is_leaking {
             let mut command = Command::new(std::env::current_exe()?);
             command.arg("leaking-collector");
@@ -56,7 +74,8 @@ impl Program {
         };
         let child = command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let url = |port| format!("http://127.0.0.1:{port}/metrics");
-        let mut this = Self { child, otlp, metrics: url(metrics), scrape: url(scrape), _dir: dir };
+        let (metrics, scrape) = (url(metrics), url(scrape));
+        let mut this = Self { child, otlp, metrics, scrape, file, configs, _dir: dir };
         let end = Instant::now() + PATIENCE;
         while get(&this.metrics).await.is_err() {
             this.check(1)?;
@@ -68,15 +87,29 @@ impl Program {
         Ok(this)
     }
 
-    /// Whether it still runs; now and then it is told to read its configuration again.
+    /// Whether it still runs; now and then its configuration changes.
     pub(crate) fn check(&mut self, number: usize) -> Result<(), Failure> {
         if let Some(ended) = self.child.try_wait()? {
             return Err(format!("the program ended with {ended}").into());
         }
-        if number.is_multiple_of(10) {
+        if number.is_multiple_of(5) {
+            std::fs::write(&self.file, &self.configs[number / 5 % 2])?;
             kill_process(Pid::from_child(&self.child), Signal::HUP)?;
         }
         Ok(())
+    }
+
+    /// Scrapes it again and again, as Prometheus does. Ends when that does not work.
+    pub(crate) fn scrapes(&self) -> impl Future<Output = Failure> + use<> {
+        let scrape = self.scrape.clone();
+        async move {
+            loop {
+                if let Err(why) = get(&scrape).await {
+                    return format!("scraping {scrape}: {why}").into();
+                }
+                sleep(SCRAPE_INTERVAL).await;
+            }
+        }
     }
 
     /// Waits until no queue holds anything.
@@ -103,8 +136,8 @@ impl Program {
     pub(crate) async fn check_books(&self, accepted: [u64; 3]) -> Result<(), Failure> {
         let page = get(&self.metrics).await?;
         for (kind, accepted) in ["spans", "metric_points", "log_records"].into_iter().zip(accepted) {
-            let exporters = ["otlp/disk", "otlp/memory", "otlphttp", "loki"];
-            for exporter in exporters.into_iter().filter(|name| *name != "loki" || kind == "log_records") {
+            let exporters = EXPORTERS.iter().filter(|(_, only)| only.is_none_or(|only| only == kind));
+            for (exporter, _) in exporters {
                 let label = format!("exporter=\"{exporter}\"");
                 let sent = sum(&page, &format!("otelcol_exporter_sent_{kind}"), &[label]);
                 #[expect(clippy::cast_precision_loss, reason = "counts of a soak fit 52 bits")]
@@ -172,7 +205,7 @@ pub(crate) fn sum(page: &str, name: &str, labels: &[String]) -> f64 {
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
-fn config(dir: &Path, backends: &Backends, ports: [u16; 3], is_leaking: bool) -> String {
+fn config(dir: &Path, backends: &Backends, ports: [u16; 3], is_leaking: bool, timeout: &str) -> String {
     let [otlp, metrics, scrape] = ports;
     let leak = if is_leaking { "leak, " } else { "" };
     let leak_section = if is_leaking { "  leak:\n" } else { "" };
@@ -180,13 +213,16 @@ fn config(dir: &Path, backends: &Backends, ports: [u16; 3], is_leaking: bool) ->
     format!(
         "extensions:\n  file_storage: {{directory: '{dir}'}}\n\
          receivers:\n  otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{otlp}'}}}}}}\n\
-         processors:\n  memory_limiter: {{check_interval: 1s, limit_mib: 1500}}\n  batch: {{timeout: 200ms, send_batch_size: 4000}}\n{leak_section}\
+         processors:\n  memory_limiter: {{check_interval: 1s, limit_mib: 1500}}\n  batch: {{timeout: {timeout}, send_batch_size: 4000}}\n{leak_section}\
          exporters:\n\
          \x20 otlp/disk: {{endpoint: '{grpc}', tls: {{insecure: true}}, {retry}, \
          sending_queue: {{storage: file_storage, batch: {{}}}}}}\n\
          \x20 otlp/memory: {{endpoint: '{grpc}', tls: {{insecure: true}}, {retry}}}\n\
          \x20 otlphttp: {{endpoint: 'http://{http}', {retry}}}\n\
          \x20 loki: {{endpoint: 'http://{http}/loki/api/v1/push', {retry}}}\n\
+         \x20 prometheusremotewrite/1: {{endpoint: 'http://{http}/api/v1/push', {retry}}}\n\
+         \x20 prometheusremotewrite/2: {{endpoint: 'http://{http}/api/v1/write', {retry}, \
+         protobuf_message: io.prometheus.write.v2.Request, remote_write_queue: {{storage: file_storage}}}}\n\
          \x20 prometheus: {{endpoint: '127.0.0.1:{scrape}'}}\n\
          \x20 file: {{path: /dev/null}}\n\
          \x20 debug: {{verbosity: basic}}\n\
@@ -195,7 +231,8 @@ fn config(dir: &Path, backends: &Backends, ports: [u16; 3], is_leaking: bool) ->
          \x20   traces: {{receivers: [otlp], processors: [memory_limiter, {leak}batch], \
          exporters: [otlp/disk, otlp/memory, otlphttp, file, debug, nop]}}\n\
          \x20   metrics: {{receivers: [otlp], processors: [memory_limiter, {leak}batch], \
-         exporters: [otlp/disk, otlp/memory, otlphttp, prometheus, file, debug, nop]}}\n\
+         exporters: [otlp/disk, otlp/memory, otlphttp, prometheusremotewrite/1, prometheusremotewrite/2, prometheus, \
+         file, debug, nop]}}\n\
          \x20   logs: {{receivers: [otlp], processors: [memory_limiter, {leak}batch], \
          exporters: [otlp/disk, otlp/memory, otlphttp, loki, file, debug, nop]}}\n\
          \x20 telemetry: {{metrics: {{address: '127.0.0.1:{metrics}'}}}}\n",
