@@ -12,6 +12,7 @@ use otelcol_pipeline::storage::{StorageClient, StorageError, StorageOp};
 use otelcol_segment_log::OpenError;
 
 use super::format::{self, Entries};
+use super::log::sync_parent;
 
 /// Where a file is and how it is written.
 #[derive(Debug, Clone)]
@@ -150,10 +151,7 @@ fn replace(path: &Path, content: &[u8], fsync: bool) -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
         return Err(why);
     }
-    match path.parent() {
-        Some(directory) if fsync => File::open(directory)?.sync_all(),
-        _ => Ok(()),
-    }
+    if fsync { sync_parent(path) } else { Ok(()) }
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

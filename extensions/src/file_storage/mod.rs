@@ -100,11 +100,9 @@ impl Component for FileStorage {
             return Ok(());
         }
         let permissions = self.config.permissions().map_err(ComponentError::new)?;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(permissions)
-            .create(directory)
-            .map_err(|why| ComponentError::new(format!("create directory {}: {why}", directory.display())))
+        let made = DirBuilder::new().recursive(true).mode(permissions).create(directory);
+        let made = made.and_then(|()| if self.config.fsync { log::sync_parent(directory) } else { Ok(()) });
+        made.map_err(|why| ComponentError::new(format!("create directory {}: {why}", directory.display())))
     }
 }
 

@@ -69,6 +69,10 @@ impl SegmentLog {
             |why: &dyn std::fmt::Display| OpenError::Failed(StorageError(format!("open {directory}: {why}")));
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&place.directory);
         made.map_err(|why| failed(&why))?;
+        if place.fsync {
+            // A file that is synced is lost all the same where the directory that it is in was not.
+            sync_parent(&place.directory).map_err(|why| failed(&why))?;
+        }
         let lock = take_lock(&place.directory.join("lock"), &failed)?;
         let (segments, records, damage) = Segments::open(place).map_err(|why| failed(&why))?;
         let log = Arc::new_cyclic(|me| Self {
@@ -194,6 +198,11 @@ impl StorageLog for SegmentLog {
         _ = closed.await;
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
+}
+
+/// Brings the name of a file or directory to the disk.
+pub(super) fn sync_parent(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 fn take_lock(path: &Path, failed: &impl Fn(&dyn std::fmt::Display) -> OpenError) -> Result<File, OpenError> {

@@ -134,6 +134,26 @@ async fn a_backend_that_is_away_is_told_once_and_its_return_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_minute_without_a_backend_costs_nothing_with_the_settings_that_are_there_by_default() {
+    let config = QueueConfig::default();
+    let settings = Settings { queue: Some(config), retry: Some(RetryConfig::default()), ..bare() };
+    let setup = Setup::start(settings).await;
+    let begun = Instant::now();
+    let (from, to) = (Duration::from_secs(30), Duration::from_secs(90));
+    for _ in 0..1200 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let away = (from..to).contains(&begun.elapsed());
+        setup.sink.answer(if away { Answer::Fail(unavailable()) } else { Answer::Accept });
+        setup.exporter.consume(samples::spans(7)).await.unwrap();
+    }
+    assert_eq!(begun.elapsed(), Duration::from_secs(120));
+    // The longest wait is half as long again as 30 s.
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    assert_eq!((setup.sink.items(), setup.value(SENT, &[]), setup.value(FAILED, &[])), (8400, 8400.0, 0.0));
+    setup.shutdown(Duration::from_secs(1)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn losses_of_one_kind_are_summed_up() {
     let (log, _guard) = LogCapture::start();
     let setup = Setup::start(bare()).await;
