@@ -24,20 +24,20 @@ from free_ports import free_ports  # noqa: E402
 
 # What no module here is linked with, and is large or no library.
 NOT_NEEDED = re.compile(
-    r"lib(codec2|perl|snmp|opus|nss3|glib2|gnutls|samplerate|db5|unbound|gmp|p11|unistring|curl|ltdl|asound|tiff|gpgme"
+    r"lib(codec2|perl|snmp|opus|nss3|glib2|gnutls|samplerate|db5|unbound|gmp|p11|unistring|curl|asound|tiff|gpgme"
     r"|krb5|ldap|jbig|jpeg|webp|neon|pq|radcli|iksemel|portaudio|jack|lua|ical|resample|speex|vorbis|ogg|sybdb|ct4|spandsp"
     r"|sasl|nettle|hogweed|idn2|tasn1|nghttp|psl|rtmp|ssh2|brotli|ksba|npth|assuan|deflate|lerc|sharpyuv|Lerc|hiredis"
     r"|newt|slang|pri|tonezone|openr2|ss7|bluetooth|freeradius|c-client|avahi|dbus|apparmor|seccomp|bpf|kmod|cryptsetup)"
 )
-NEEDED = re.compile(r"(asterisk|asterisk-modules|zlib1g|lib.*)$")
+NEEDED = re.compile(r"(asterisk|asterisk-modules|odbc-mariadb|odbcinst1debian2|zlib1g|lib.*)$")
 
 # Modules by the beginnings of their names; one whose libraries are absent is left out.
 MODULES = re.compile(
     r"(app_(attended_transfer|blind_transfer|channelredirect|confbridge|dial|echo|exec|playtones|queue|read"
-    r"|senddtmf|softhangup|stack|transfer|userevent|verbose|while)|bridge_.*|cdr_manager|chan_bridge_media|chan_pjsip"
+    r"|senddtmf|softhangup|stack|transfer|userevent|verbose|while)|bridge_.*|cdr_(adaptive_odbc|manager)|cel_odbc|chan_bridge_media|chan_pjsip"
     r"|codec_(alaw|ulaw|a_mu|resample)|format_(pcm|sln)|func_(callerid|cdr|channel|db|dialplan|global|hangupcause|logic"
     r"|math|strings|timeout|devstate)|pbx_config|res_(agi|convert|crypto|geolocation|http_websocket|manager_devicestate"
-    r"|musiconhold|parking|pjproject|pjsip|pjsip_(?!config_wizard|phoneprov|publish|stir|history|logger|geolocation"
+    r"|musiconhold|odbc|odbc_transaction|parking|pjproject|pjsip|pjsip_(?!config_wizard|phoneprov|publish|stir|history|logger|geolocation"
     r"|send_to_voicemail|t38|transport_websocket|mwi_subscribe|endpoint_identifier_anonymous|outbound_publish|aoc"
     r"|one_touch_record|notify|exten_state).*|rtp_asterisk|security_log|sorcery_.*|speech|timing_timerfd))\.so$"
 )
@@ -57,7 +57,7 @@ class Installation:
 
     def __init__(self, suite):
         self.suite = suite
-        self.root = cache() / f"asterisk-{suite}"
+        self.root = cache() / f"asterisk-{suite}-odbc"
 
     def fetch(self):
         """Downloads and unpacks, unless that was done before."""
@@ -77,7 +77,7 @@ class Installation:
 
     def _fetch(self):
         apt = Apt(self.root / "apt", self.suite)
-        packages = [name for name in apt.closure("asterisk") if NEEDED.match(name)]
+        packages = [name for name in apt.closure("asterisk", "odbc-mariadb") if NEEDED.match(name)]
         apt.download([name for name in packages if not NOT_NEEDED.match(name)])
         self._unpack(apt)
         if self._lacking():
@@ -93,12 +93,15 @@ class Installation:
 
     def _lacking(self):
         """Libraries that the program or a module that every test needs is linked with and that were not unpacked."""
-        wanted = [self.program] + [self.modules / f"{name}.so" for name in ("res_pjsip", "app_queue", "app_confbridge")]
-        return sorted({line.split()[0] for file in wanted for line in self._libraries(file) if "not found" in line})
+        wanted = [self.program] + [self.modules / f"{name}.so" for name in ("res_pjsip", "app_queue", "app_confbridge", "cdr_adaptive_odbc")]
+        wanted.append(self.odbc_driver)
+        return sorted({line for file in wanted for line in self._absent(file)})
 
-    def _libraries(self, file):
+    def _absent(self, file):
+        """What the loader says of libraries that are not there."""
         listed = subprocess.run([*self.loader(), "--list", file], capture_output=True, text=True)
-        return (listed.stdout + listed.stderr).splitlines()
+        lines = (listed.stdout + listed.stderr).splitlines()
+        return [line.strip() for line in lines if "not found" in line or "cannot open" in line]
 
     @property
     def program(self):
@@ -108,6 +111,10 @@ class Installation:
     def modules(self):
         found = glob.glob(f"{self.root}/usr/lib/*/asterisk/modules") + glob.glob(f"{self.root}/usr/lib/asterisk/modules")
         return pathlib.Path(found[0])
+
+    @property
+    def odbc_driver(self):
+        return pathlib.Path(glob.glob(f"{self.root}/usr/lib/*/odbc/libmaodbc.so")[0])
 
     def loader(self):
         """The command line that runs a program of this suite."""
@@ -128,7 +135,7 @@ class Installation:
 
     def _loadable(self):
         names = sorted(path.name for path in self.modules.glob("*.so") if MODULES.match(path.name))
-        return [name for name in names if not any("not found" in line for line in self._libraries(self.modules / name))]
+        return [name for name in names if not self._absent(self.modules / name)]
 
 
 class Apt:
@@ -165,11 +172,11 @@ class Apt:
         plain = dict.fromkeys(uri for uri in listed if "security" not in uri)
         return sorted(plain, key=lambda uri: "/debian" not in uri)
 
-    def closure(self, package):
-        """The package and all that it depends on."""
-        planned = subprocess.run(["apt-get", *self.options, "-s", "install", package], capture_output=True, text=True)
+    def closure(self, *packages):
+        """The packages and all that they depend on."""
+        planned = subprocess.run(["apt-get", *self.options, "-s", "install", *packages], capture_output=True, text=True)
         if planned.returncode != 0:
-            raise NotAvailable(f"apt-get install {package}: {planned.stderr.strip()}")
+            raise NotAvailable(f"apt-get install {' '.join(packages)}: {planned.stderr.strip()}")
         return [line.split()[1] for line in planned.stdout.splitlines() if line.startswith("Inst ")]
 
     def download(self, packages):
@@ -180,19 +187,23 @@ class Apt:
 
 
 class Asterisk:
-    """One Asterisk in a folder of its own, on ports of 127.0.0.1 of its own."""
+    """One Asterisk in a folder of its own, on ports of 127.0.0.1 of its own.
 
-    def __init__(self, installation, folder, values=None):
+    With `database`, its port and name, CDR and CEL are written there.
+    """
+
+    def __init__(self, installation, folder, database=None):
         self.installation = installation
         self.folder = pathlib.Path(folder).resolve()
         self.process = None
         self.ami_port, self.sip_port, self.far_port = free_ports(3)
-        self.values = values or {}
+        self.database = database
 
     def start(self):
         self._configure()
         (self.folder / "run/asterisk.ctl").unlink(missing_ok=True)
-        environment = dict(os.environ, OPENSSL_CONF="/dev/null", HOME=str(self.folder))
+        etc = str(self.folder / "etc")
+        environment = dict(os.environ, OPENSSL_CONF="/dev/null", HOME=str(self.folder), ODBCSYSINI=etc, ODBCINI=f"{etc}/odbc.ini")
         with open(self.folder / "log/console", "a") as console:
             self.process = subprocess.Popen(
                 [*self._command(), "-f", "-n"], stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment,
@@ -231,11 +242,12 @@ class Asterisk:
             (self.folder / part).mkdir(parents=True, exist_ok=True)
         (self.folder / "lib/silence/second.ulaw").write_bytes(b"\xff" * 8000)
         rtp = 10000 + 200 * (self.sip_port % 200)
+        database_port, database = self.database or (0, "")
         values = {
-            "FOLDER": self.folder, "MODULES": self.installation.modules, "SHARE": self.installation.root / "usr/share/asterisk",
+            "ODBC": "yes" if self.database else "no", "DATABASE_PORT": database_port, "DATABASE": database,
+            "ODBC_DRIVER": self.installation.odbc_driver, "FOLDER": self.folder, "MODULES": self.installation.modules, "SHARE": self.installation.root / "usr/share/asterisk",
             "AMI_PORT": self.ami_port, "SIP_PORT": self.sip_port, "FAR_PORT": self.far_port, "RTP_START": rtp, "RTP_END": rtp + 199,
             "LOAD": "\n".join(f"load = {name}" for name in self.installation.loadable()),
-            **self.values,
         }
         for template in (HERE / "conf").iterdir():
             text = re.sub(r"@(\w+)@", lambda name: str(values[name[1]]), template.read_text())

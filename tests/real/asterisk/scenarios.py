@@ -118,6 +118,20 @@ async def conference(phones, check):
     await check("over", channels=0, calls=0, conferees=0)
 
 
+BURST = 20
+
+
+async def burst(phones, check):
+    """Many at once, which begin and end within the same seconds."""
+    calls = [phones.carrier.call("5000") for _ in range(BURST)]
+    for call in calls:
+        await call.wait("up")
+    await check("all talk", channels=BURST, calls=BURST)
+    for call in calls:
+        call.hang_up()
+    await check("over", channels=0, calls=0)
+
+
 async def not_registered(phones, check):
     call = phones.carrier.call("2004")
     await call.wait("ended")

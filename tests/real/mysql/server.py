@@ -36,8 +36,24 @@ COMMON = [
 ]
 
 
+def unpack_once(folder, unpack):
+    """Fills a folder of the cache, unless that was done before or another process does it now."""
+    if (folder / "done").exists():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            unpack(folder)
+            (folder / "done").touch()
+
+
 class MariaDb:
-    """Debian's own package; its tools run as they are."""
+    """Debian's own package; its tools run as they are. The plugin of ed25519 passwords comes in a package of its own."""
+
+    plugins = cache() / "mariadb-plugins"
 
     def fetch(self):
         if not shutil.which("mariadbd", path=os.environ["PATH"] + ":/usr/sbin"):
@@ -47,6 +63,13 @@ class MariaDb:
                 subprocess.run([*install, "mariadb-server-core", "mariadb-client-core"], check=True, stdout=sys.stderr)
             else:
                 raise NotAvailable("no mariadbd: install mariadb-server-core and mariadb-client-core")
+        unpack_once(self.plugins, self._unpack)
+
+    @staticmethod
+    def _unpack(folder):
+        subprocess.run(["apt-get", "-qq", "download", "mariadb-server"], cwd=folder, check=True, stderr=subprocess.DEVNULL)
+        subprocess.run("dpkg-deb --fsys-tarfile *.deb | tar -x --wildcards '*/plugin/auth_ed25519.so' && rm *.deb", shell=True,
+                       cwd=folder, check=True)
 
     def prepare(self, folder, data):
         run(["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db", "--skip-name-resolve",
@@ -55,7 +78,7 @@ class MariaDb:
     def command(self, data):
         program = shutil.which("mariadbd", path=os.environ["PATH"] + ":/usr/sbin")
         return [program, "--no-defaults", f"--datadir={data}", f"--log-bin={data}/binlog", "--binlog-format=ROW",
-                "--performance-schema=OFF"]
+                "--performance-schema=OFF", f"--plugin-dir={self.plugins}/usr/lib/mysql/plugin"]
 
 
 class MySql:
@@ -64,19 +87,15 @@ class MySql:
     root = cache() / f"mysql-{SUITE}"
 
     def fetch(self):
-        if (self.root / "done").exists():
-            return
-        self.root.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.root.with_suffix(".lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (self.root / "done").exists():
-                shutil.rmtree(self.root, ignore_errors=True)
-                apt = Apt(self.root / "apt", SUITE)
-                apt.download([name for name in apt.closure("mysql-server-core") if not name.startswith("perl")])
-                for package in sorted(apt.packages.glob("*.deb")):
-                    subprocess.run(["dpkg-deb", "-x", package, self.root], check=True)
-                shutil.rmtree(apt.folder)
-                (self.root / "done").touch()
+        unpack_once(self.root, self._unpack)
+
+    @staticmethod
+    def _unpack(folder):
+        apt = Apt(folder / "apt", SUITE)
+        apt.download([name for name in apt.closure("mysql-server-core") if not name.startswith("perl")])
+        for package in sorted(apt.packages.glob("*.deb")):
+            subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
+        shutil.rmtree(apt.folder)
 
     def _program(self):
         libraries = glob.glob(f"{self.root}/usr/lib/*-linux-gnu")[0]
@@ -144,15 +163,19 @@ def start(kind, folder, options):
             process.kill()
             raise NotAvailable((folder / "error.log").read_text()[-4000:])
         time.sleep(0.02)
-    print(f"PID={process.pid}\nPORT={port}\nSOCKET={folder}/s.sock", flush=True)
+    return {"PID": process.pid, "PORT": port, "SOCKET": f"{folder}/s.sock"}
+
+
+def tell(place):
+    print("\n".join(f"{name}={value}" for name, value in place.items()), flush=True)
 
 
 def obey(kind, folder, options):
-    start(kind, folder, options)
+    tell(start(kind, folder, options))
     try:
         for line in sys.stdin:
             if line.strip() == "start":
-                start(kind, folder, options)
+                tell(start(kind, folder, options))
             else:
                 stop(folder, signal.SIGKILL if line.strip() == "kill" else signal.SIGTERM)
                 print("OK", flush=True)
@@ -183,7 +206,7 @@ def stop(folder, how=signal.SIGTERM):
 def main():
     try:
         if sys.argv[1] == "start":
-            start(sys.argv[2], sys.argv[3], sys.argv[4:])
+            tell(start(sys.argv[2], sys.argv[3], sys.argv[4:]))
         elif sys.argv[1] == "run":
             obey(sys.argv[2], sys.argv[3], sys.argv[4:])
         elif sys.argv[1] == "stop":

@@ -11,9 +11,13 @@ ORDER = ["ANSWERED", "BUSY", "CONGESTION", "FAILED", "NO ANSWER"]
 BOUNDS = [5, 10, 30, 60, 120, 300, 600, 1800]
 
 
-def count(name):
+def read(name):
     with open(HERE / f"{name}.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+        return list(csv.DictReader(file))
+
+
+def count(rows):
+    """What rows come to, each a dictionary of its columns' texts."""
     calls = collections.defaultdict(list)
     for row in rows:
         calls[row.get("linkedid") or row["uniqueid"]].append(row)
@@ -33,5 +37,6 @@ def count(name):
     }
 
 
-names = ["scenarios_cdr", "scenarios_cdr_alembic", "load_cdr", "load_cdr_alembic"]
-print(json.dumps({name: count(name) for name in names}, indent=2))
+if __name__ == "__main__":
+    names = ["scenarios_cdr", "scenarios_cdr_alembic", "load_cdr", "load_cdr_alembic"]
+    print(json.dumps({name: count(read(name)) for name in names}, indent=2))
