@@ -17,7 +17,7 @@ use super::server::{Server, send_through};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Two records of one phone system. `hints` are attributes of the second that say how it is shown.
-fn records(time: u64, hints: Value) -> Batch {
+fn records(time: u64, hints: &Value) -> Batch {
     let mut attributes = vec![
         json!({"key": "asterisk.event", "value": {"stringValue": "Hangup"}}),
         json!({"key": "cause", "value": {"intValue": "17"}}),
@@ -104,7 +104,7 @@ async fn loki_has_what_was_sent() {
     by_push(&loki, base, time, &times).await;
 
     let exporter = format!("otlphttp: {{endpoint: '{}'}}", loki.at("OTLP_HTTP"));
-    send_through(&exporter, &records(time, json!([]))).await;
+    send_through(&exporter, &records(time, &json!([]))).await;
     let found = both(base, "{service_name=\"pbx\",service_instance_id=\"one\"}", time).await;
     let of_all = [("host_name", "dialer-1"), ("scope_name", "ami"), ("scope_version", "1.2")];
     let observed = (time + 200_000_000).to_string();
@@ -143,7 +143,7 @@ async fn by_push(loki: &Server, base: &str, time: u64, times: &[String; 2]) {
     let exporter = format!(
         "loki: {{endpoint: '{push}', labels: {{attributes: {{host.name: hostname}}, record: {{traceID: trace}}}}}}"
     );
-    send_through(&exporter, &records(time, hints)).await;
+    send_through(&exporter, &records(time, &hints)).await;
     let [first, second] = both(base, "{exporter=\"OTLP\"}", time).await;
     let of_all = [
         ("exporter", "OTLP"),
