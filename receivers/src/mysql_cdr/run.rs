@@ -443,6 +443,12 @@ impl Worker {
                         window.counted(rows);
                     }
                 }
+                Some(Ask::Newest) => {
+                    let newest = source.newest(db).await?;
+                    if let Some(Reader::Time(window)) = self.reader(n) {
+                        window.newest(newest);
+                    }
+                }
                 Some(Ask::Rows { from, to, skip }) => {
                     let now = self.now().seconds();
                     let (rows, last) = source.chunk_by_time(db, decoder, (from, to, skip), now).await?;

@@ -170,10 +170,10 @@ impl Table {
     /// Takes rows of a chunk, in the order they were read; for each, whether it is new.
     pub(super) fn chunk(&mut self, rows: &[CdrRow], now: Now) -> Vec<bool> {
         let new: Vec<bool> = rows.iter().map(|row| self.row(row, now)).collect();
-        let reached = match self.reader {
+        let reached = match &self.reader {
             // Rows come in the order in which they were written: when their calls ended.
             Reader::Id(_) => rows.iter().map(|row| row.leg.naive_end()).max(),
-            Reader::Time(_) => rows.iter().filter(|row| row.has_time).map(|row| row.leg.naive).max(),
+            Reader::Time(window) => window.reached(),
         };
         if let Reader::Id(by_id) = &mut self.reader {
             by_id.close_old();

@@ -21,6 +21,8 @@ pub(in crate::mysql_cdr) enum Ask {
         /// Exclusive.
         to: Option<Naive>,
     },
+    /// The time of the newest row.
+    Newest,
     /// A chunk of rows in the order of their times.
     Rows {
         /// Inclusive.
@@ -39,6 +41,14 @@ struct Look {
     segments: VecDeque<Segment>,
     /// Reading is at this time, and has read so many rows of it.
     at: Option<(Naive, usize)>,
+    /// Time of the newest row of before reading began, once it was asked for.
+    newest: Option<Option<Naive>>,
+}
+
+impl Look {
+    fn of(segments: VecDeque<Segment>) -> Self {
+        Self { segments, at: None, newest: None }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,13 +79,13 @@ impl Window {
     /// Begins a look that reads everything from `floor` on without counting first: for a table of which little is known.
     pub(in crate::mysql_cdr) fn begin_all(&mut self, floor: Naive) {
         let all = Segment { from: floor, to: None, counted: false };
-        self.look = Some(Look { segments: [all].into(), at: None });
+        self.look = Some(Look::of([all].into()));
     }
 
     /// Begins a look at what is newer than `from`.
     pub(in crate::mysql_cdr) fn begin_short(&mut self, from: Naive) {
         let short = Segment { from, to: None, counted: true };
-        self.look = Some(Look { segments: [short].into(), at: None });
+        self.look = Some(Look::of([short].into()));
     }
 
     /// Begins a look that goes back to `floor`; `newest` is the time of the newest row that is known.
@@ -88,7 +98,7 @@ impl Window {
             from = to;
         }
         segments.push_back(Segment { from, to: None, counted: true });
-        self.look = Some(Look { segments, at: None });
+        self.look = Some(Look::of(segments));
     }
 
     /// What to ask next; `None` at the end of the look.
@@ -98,6 +108,7 @@ impl Window {
         Some(match look.at {
             Some((at, skip)) => Ask::Rows { from: at, to, skip },
             None if counted => Ask::Count { from, to },
+            None if look.newest.is_none() => Ask::Newest,
             None => Ask::Rows { from, to, skip: 0 },
         })
     }
@@ -115,6 +126,21 @@ impl Window {
         } else {
             segment.counted = false;
         }
+    }
+
+    /// The answer to [`Ask::Newest`].
+    pub(in crate::mysql_cdr) fn newest(&mut self, newest: Option<Naive>) {
+        if let Some(look) = &mut self.look {
+            look.newest = Some(newest);
+        }
+    }
+
+    /// The time that reading has come to, as far as rows of before it began tell. What is written meanwhile proves
+    /// nothing: rows that were written just before it can lie behind where reading is.
+    pub(in crate::mysql_cdr) fn reached(&self) -> Option<Naive> {
+        let look = self.look.as_ref()?;
+        let (at, _) = look.at?;
+        Some(at.min(look.newest??))
     }
 
     /// Notes a row of a chunk, in order.
