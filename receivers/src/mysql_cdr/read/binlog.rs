@@ -14,6 +14,8 @@ use crate::mysql_cdr::time;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::mysql_cdr) struct Follower {
     position: BinlogPosition,
+    /// A transaction is under way.
+    open: bool,
     /// End of a transaction whose events come unpacked.
     packed_end: Option<u64>,
 }
@@ -32,7 +34,7 @@ pub(in crate::mysql_cdr) enum Meaning<'a> {
 impl Follower {
     /// Begins at a position.
     pub(in crate::mysql_cdr) fn at(position: BinlogPosition) -> Self {
-        Self { position, packed_end: None }
+        Self { position, open: false, packed_end: None }
     }
 
     /// Where to begin after a restart.
@@ -62,16 +64,29 @@ impl Follower {
                 Meaning::Nothing
             }
             Some(EventData::XidEvent(_)) => self.moved(end),
-            // Tables without transactions end with a statement of their own; BEGIN opens what that ends.
-            Some(EventData::QueryEvent(query)) if !query.query_raw().eq_ignore_ascii_case(b"BEGIN") => {
-                self.moved(end)
-            }
+            Some(EventData::QueryEvent(query)) => self.statement(query.query_raw(), end),
             Some(EventData::RowsEvent(rows)) => Meaning::Rows(rows),
             _ => Meaning::Nothing,
         })
     }
 
+    /// Within a transaction there are statements that do not end it: savepoints, and comments that MariaDB sends in place
+    /// of events that it does not send.
+    fn statement<'e>(&mut self, text: &[u8], end: u64) -> Meaning<'e> {
+        let is = |statement: &str| text.eq_ignore_ascii_case(statement.as_bytes());
+        if is("BEGIN") {
+            self.open = true;
+            return Meaning::Nothing;
+        }
+        // Tables without transactions end theirs with a statement.
+        if self.open && !is("COMMIT") && !is("ROLLBACK") {
+            return Meaning::Nothing;
+        }
+        self.moved(end)
+    }
+
     fn moved<'e>(&mut self, end: u64) -> Meaning<'e> {
+        self.open = false;
         let end = self.packed_end.take().unwrap_or(end);
         if end > 0 {
             self.position.offset = end;
@@ -154,6 +169,23 @@ mod tests {
             assert_eq!(column_text(&value, &column).as_deref(), Some(expected), "{value:?}");
         }
         assert_eq!(column_text(&Value::NULL, &column("int", "")), None);
+    }
+
+    #[test]
+    fn a_position_is_between_transactions() {
+        let mut follower = Follower::at(BinlogPosition { file: "b.000001".to_owned(), offset: 4 });
+        for (statement, end, offset) in [
+            ("CREATE TABLE cdr (n INT)", 100, 100),
+            ("BEGIN", 200, 100),
+            ("# Dummy event replacing event type 160 that slave cannot handle.", 300, 100),
+            ("SAVEPOINT `a`", 400, 100),
+            ("ROLLBACK TO `a`", 500, 100),
+            ("COMMIT", 600, 600),
+            ("DROP TABLE cdr", 700, 700),
+        ] {
+            let moved = matches!(follower.statement(statement.as_bytes(), end), Meaning::Moved);
+            assert_eq!((moved, follower.position().offset), (offset == end, offset), "{statement}");
+        }
     }
 
     #[test]
