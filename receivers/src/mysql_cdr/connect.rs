@@ -241,10 +241,24 @@ fn tls_options(tls: &ClientTls) -> Result<SslOpts, String> {
     })
 }
 
+/// The cause, without the layers it came through.
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
+}
+
 /// Puts an error into words that say what to do.
 pub(super) fn explain(address: &str, what: &str, error: mysql_async::Error) -> DbError {
     let mysql_async::Error::Server(server) = error else {
-        return DbError::Connection { address: address.to_owned(), reason: format!("{what}: {error}") };
+        let cause = innermost(&error);
+        let advice = if cause.starts_with("invalid peer certificate") {
+            "; check tls::ca_file and tls::server_name_override"
+        } else {
+            ""
+        };
+        return DbError::Connection {
+            address: address.to_owned(),
+            reason: format!("{what}: {cause}{advice}"),
+        };
     };
     let advice = match server.code {
         1045 | 1698 => "; check username and password, and from which host the account may connect",
