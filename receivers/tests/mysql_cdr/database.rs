@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock};
 
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, OptsBuilder, Params, Value};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(crate) enum Kind {
 pub(crate) struct Server {
     pub(crate) port: u16,
     pub(crate) socket: String,
+    /// Holds `ca.pem`, which signed the server's certificate for 127.0.0.1, and `client.pem` and `client.key`.
+    pub(crate) folder: PathBuf,
     process: Mutex<(Child, BufReader<ChildStdout>)>,
 }
 
@@ -26,16 +29,39 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
+/// Writes the certificate of an authority of this name, and what it signed for the server and for a client.
+pub(crate) fn certificates(folder: &Path, name: &str) {
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.distinguished_name.push(rcgen::DnType::CommonName, name);
+    let key = KeyPair::generate().unwrap();
+    std::fs::write(folder.join("ca.pem"), authority.self_signed(&key).unwrap().pem()).unwrap();
+    let issuer = Issuer::new(authority, key);
+    for name in ["server", "client"] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
+        std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
+}
+
 impl Server {
     /// A server of its own.
     pub(crate) fn start(kind: Kind) -> Option<Self> {
         // The server is no root and has to reach its folder, and a socket's path must be short.
         let folder = tempfile::Builder::new().prefix("cdr").tempdir().unwrap().keep();
+        certificates(&folder, "authority");
         let name = if kind == Kind::MariaDb { "mariadb" } else { "mysql" };
         let mut child = Command::new("python3")
             .arg(root().join("tests/real/mysql/server.py"))
             .args(["run", name])
             .arg(&folder)
+            .args(["ca=ca.pem", "cert=server.pem", "key=server.key"].map(|option| {
+                let (key, file) = option.split_once('=').unwrap();
+                format!("--ssl-{key}={}", folder.join(file).display())
+            }))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -47,7 +73,7 @@ impl Server {
             println!("skipped: no {name}");
             return None;
         };
-        Some(Self { port, socket, process: Mutex::new((child, lines)) })
+        Some(Self { port, socket, folder, process: Mutex::new((child, lines)) })
     }
 
     /// The server that tests of this process share.
@@ -133,6 +159,22 @@ impl Captured {
         let (_, rest) = schema.split_once(&begin).unwrap();
         let (columns, _) = rest.split_once(") ENGINE").unwrap();
         conn.query_drop(format!("CREATE TABLE `{table}` ({more} {columns}) {end}")).await.unwrap();
+    }
+
+    /// The rows of each call, which stand beside each other in all captures.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &[Vec<Option<String>>]> {
+        let place = |name: &str| self.columns.iter().position(|column| column == name);
+        let id = place("linkedid").or_else(|| place("uniqueid")).unwrap();
+        self.rows.chunk_by(move |a, b| a[id] == b[id])
+    }
+
+    /// Writes the rows of a call in one transaction, so that they are seen together.
+    pub(crate) async fn insert_call(&self, conn: &mut Conn, table: &str, rows: &[Vec<Option<String>>]) {
+        conn.query_drop("BEGIN").await.unwrap();
+        for row in rows {
+            self.insert(conn, table, row).await;
+        }
+        conn.query_drop("COMMIT").await.unwrap();
     }
 
     /// Writes a row.

@@ -226,3 +226,50 @@ fn odd_rows_of_a_utf8mb4_table() {
 fn odd_rows_of_a_utf8mb4_table_by_replication() {
     odd_rows(Kind::MySql, "odd_utf8mb4_binlog", "utf8mb4", true);
 }
+
+/// Text of another character set, and bytes that are no text.
+fn other_texts(database: &str, mode: &str, clid: &str) {
+    let Some(server) = Server::shared(Kind::MariaDb) else { return };
+    let runtime = runtime();
+    let mut conn = runtime.block_on(server.database(database));
+    runtime.block_on(async {
+        conn.query_drop(TABLE).await.unwrap();
+        conn.query_drop(
+            "ALTER TABLE cdr ADD clid VARCHAR(80) CHARACTER SET cp1251, ADD dst VARBINARY(80), ADD userfield VARCHAR(80) CHARACTER SET utf16",
+        )
+        .await
+        .unwrap();
+    });
+    let running =
+        Running::start(&settings(server, database, &format!("username: root\n{mode}")), &Memory::default());
+    running.wait_for("the first batch", |shown| shown.contains_key("asterisk.cdr.rows"));
+    runtime.block_on(async {
+        conn.query_drop("SET NAMES utf8mb4").await.unwrap();
+        conn.query_drop(
+            "INSERT INTO cdr VALUES (NULL, '2026-11-22 00:00:00', 3, 'BUSY', '1795307195.0', 'Зоя', x'5A6FEB', '☎')",
+        )
+        .await
+        .unwrap();
+    });
+    running.wait_for("the call", |shown| shown.get("asterisk.cdr.calls{disposition=BUSY}") == Some(&1.0));
+    let logged = logged(&running);
+    let of = |column: &str| {
+        let key = format!("asterisk.cdr.{column}");
+        logged[0].1.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_str())
+    };
+    assert_eq!((logged.len(), of("clid"), of("dst")), (1, Some(clid), Some("Zo\u{fffd}")));
+    if mode.is_empty() {
+        assert_eq!(of("userfield"), Some("☎"));
+    }
+    running.stop();
+}
+
+#[test]
+fn texts_in_other_character_sets() {
+    other_texts("other_texts", "", "Зоя");
+}
+
+#[test]
+fn texts_in_other_character_sets_by_replication() {
+    other_texts("other_texts_binlog", "mode: binlog", "\u{fffd}\u{fffd}\u{fffd}");
+}

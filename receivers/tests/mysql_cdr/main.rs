@@ -8,6 +8,7 @@
     reason = "a test says what it lacks and ends where it fails"
 )]
 
+mod accounts;
 mod collector;
 mod database;
 mod faults;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::collector::{Memory, Running, difference};
 use crate::database::{Captured, Kind, Server};
-use crate::replay::{Way, table};
+use crate::replay::{SETTLE, Way, table};
 
 /// Numbers that follow from a seed (xorshift64).
 struct Random(u64);
@@ -23,21 +23,21 @@ impl Random {
 const SEEDS: u64 = 100;
 const AT_A_TIME: usize = 8;
 
-/// Replays with two to five kills at random rows, and random pauses.
+/// Replays with two to five kills behind random calls, and random pauses. Calls are counted all the while.
 fn one(server: &Server, way: Way, captured: &Captured, capture: &str, seed: u64) {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let database = format!("restart_{way:?}_{seed}").to_lowercase();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut conn = runtime.block_on(table(server, &database, captured, way));
     let memory = Memory::default();
-    let settings = way.settings(server, &database, "calls");
+    let settings = way.settings(server, &database, SETTLE);
     let mut running = Running::start(&settings, &memory);
     running.wait_for("the first record", |shown| shown.contains_key("asterisk.cdr.rows"));
-    let kills: Vec<u64> =
-        (0..2 + random.below(4)).map(|_| random.below(captured.rows.len() as u64)).collect();
-    for (n, row) in captured.rows.iter().enumerate() {
+    let calls = captured.calls().count() as u64;
+    let kills: Vec<u64> = (0..2 + random.below(4)).map(|_| random.below(calls)).collect();
+    for (n, rows) in captured.calls().enumerate() {
         runtime.block_on(async {
-            captured.insert(&mut conn, "calls", row).await;
+            captured.insert_call(&mut conn, "calls", rows).await;
             tokio::time::sleep(Duration::from_micros(random.below(8000))).await;
         });
         if kills.contains(&(n as u64)) {
@@ -100,20 +100,23 @@ fn server_restarts(kind: Kind, way: Way) {
     let captured = Captured::read("scenarios_cdr_alembic");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut conn = runtime.block_on(table(&server, "calls", &captured, way));
-    let running = Running::start(&way.settings(&server, "calls", "calls"), &Memory::default());
+    let running = Running::start(&way.settings(&server, "calls", SETTLE), &Memory::default());
     running.wait_for("the first record", |shown| shown.contains_key("asterisk.cdr.rows"));
-    for (n, row) in captured.rows.iter().enumerate() {
-        if n == 30 || n == 60 {
+    let mut written = 0;
+    for (n, rows) in captured.calls().enumerate() {
+        if n == 24 || n == 48 {
             drop(conn);
-            server.order(if n == 30 { "stop" } else { "kill" });
+            server.order(if n == 24 { "stop" } else { "kill" });
             running.wait_for_state("error");
             server.order("start");
             conn = runtime.block_on(server.conn(Some("calls")));
         }
-        runtime.block_on(captured.insert(&mut conn, "calls", row));
+        runtime.block_on(captured.insert_call(&mut conn, "calls", rows));
+        written += rows.len();
         // What a killed server has not written to its disk is lost to everyone.
-        if n == 59 {
-            running.wait_for("60 rows", |shown| shown.get("asterisk.cdr.rows") == Some(&60.0));
+        if n == 47 {
+            running
+                .wait_for("all of before", |shown| shown.get("asterisk.cdr.rows") == Some(&(written as f64)));
             runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1500)).await });
         }
     }

@@ -68,6 +68,48 @@ fn a_lower_key_that_commits_last_by_replication() {
     overtaken(Kind::MariaDb, "overtaken_binlog", "binlog");
 }
 
+#[test]
+fn a_lower_key_that_commits_last_in_mysql_by_replication() {
+    overtaken(Kind::MySql, "overtaken_binlog", "binlog");
+}
+
+/// The rows of one transaction are taken together: a call that waits for no others has all of them.
+fn one_transaction(kind: Kind, database: &str) {
+    let Some(server) = Server::shared(kind) else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut conn = runtime.block_on(server.database(database));
+    runtime.block_on(Captured::read("scenarios_cdr").create(&mut conn, "cdr", "", ""));
+    let endpoint = format!("127.0.0.1:{}", server.port);
+    let settings =
+        settings(&endpoint, database, "username: root\nmode: binlog").replace("settle: 500ms", "settle: 0s");
+    let running = Running::start(&settings, &Memory::default());
+    running.wait_for("the first record", |shown| shown.contains_key("asterisk.cdr.rows"));
+    runtime.block_on(async {
+        for sql in [
+            "BEGIN",
+            "INSERT INTO cdr (calldate, duration, disposition, uniqueid) VALUES (UTC_TIMESTAMP(), 1, 'NO ANSWER', 'one')",
+            "SAVEPOINT half",
+            "INSERT INTO cdr (calldate, duration, disposition, uniqueid) VALUES (UTC_TIMESTAMP(), 2, 'ANSWERED', 'one')",
+            "COMMIT",
+        ] {
+            conn.query_drop(sql).await.unwrap();
+        }
+    });
+    let shown = running.wait_for("both rows", |shown| shown.get("asterisk.cdr.rows") == Some(&2.0));
+    assert_eq!(shown.get("asterisk.cdr.calls{disposition=ANSWERED}"), Some(&1.0), "{shown:#?}");
+    assert_eq!(running.stop()["asterisk.cdr.duration_sum"], 2.0);
+}
+
+#[test]
+fn one_transaction_of_mariadb_by_replication() {
+    one_transaction(Kind::MariaDb, "one_transaction");
+}
+
+#[test]
+fn one_transaction_of_mysql_by_replication() {
+    one_transaction(Kind::MySql, "one_transaction");
+}
+
 /// Both shapes at once in one instance, over a Unix socket, with an account that may only read and has a native or
 /// caching_sha2 password.
 fn both_tables(kind: Kind, database: &str, plugin: &str, password_file: &std::path::Path) {
