@@ -4,10 +4,21 @@ use std::collections::HashMap;
 
 use super::time::Naive;
 
-/// A set of hashes, each with a time. Sixteen bytes each.
+/// A set of hashes, each with a time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Seen {
-    times: HashMap<u64, u32>,
+    times: HashMap<Hash, u32>,
+}
+
+/// A hash in two halves: with its time it takes twelve bytes, where a whole one would take sixteen.
+type Hash = [u32; 2];
+
+fn halves(hash: u64) -> Hash {
+    [(hash >> 32) as u32, hash as u32]
+}
+
+fn whole([high, low]: Hash) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
 }
 
 /// Times are kept as seconds since 1970 and end there in 2106.
@@ -18,14 +29,14 @@ fn stored(time: Naive) -> u32 {
 impl Seen {
     /// Whether `hash` was seen.
     pub(super) fn contains(&self, hash: u64) -> bool {
-        self.times.contains_key(&hash)
+        self.times.contains_key(&halves(hash))
     }
 
     /// Notes `hash`; false if it was seen before. Its time is the later one then.
     pub(super) fn insert(&mut self, hash: u64, time: Naive) -> bool {
         let time = stored(time);
         let mut new = false;
-        let kept = self.times.entry(hash).or_insert_with(|| {
+        let kept = self.times.entry(halves(hash)).or_insert_with(|| {
             new = true;
             time
         });
@@ -63,14 +74,14 @@ impl Seen {
 
     /// Each with its time.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, Naive)> + '_ {
-        self.times.iter().map(|(hash, time)| (*hash, Naive::from(*time)))
+        self.times.iter().map(|(hash, time)| (whole(*hash), Naive::from(*time)))
     }
 
     /// Appends all, twelve bytes each.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&(self.times.len() as u64).to_le_bytes());
         for (hash, time) in &self.times {
-            out.extend_from_slice(&hash.to_le_bytes());
+            out.extend_from_slice(&whole(*hash).to_le_bytes());
             out.extend_from_slice(&time.to_le_bytes());
         }
     }
@@ -83,7 +94,7 @@ impl Seen {
         let mut times = HashMap::with_capacity(count);
         for entry in entries.chunks_exact(12) {
             let (hash, time) = entry.split_first_chunk::<8>()?;
-            times.insert(u64::from_le_bytes(*hash), u32::from_le_bytes(time.try_into().ok()?));
+            times.insert(halves(u64::from_le_bytes(*hash)), u32::from_le_bytes(time.try_into().ok()?));
         }
         Some((Self { times }, rest))
     }
