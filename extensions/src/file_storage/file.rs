@@ -1,7 +1,7 @@
 //! One file: read once, then replaced as a whole by each write.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -75,7 +75,7 @@ impl StoredFile {
         let mut entries = Entries::clone(&self.current());
         for op in ops {
             match op {
-                StorageOp::Set(key, value) => _ = entries.insert(key, value.into()),
+                StorageOp::Set(key, value) => _ = entries.insert(key, Arc::new(value)),
                 StorageOp::Delete(key) => _ = entries.remove(&key),
             }
         }
@@ -86,9 +86,7 @@ impl StoredFile {
                 self.place.max_size
             )));
         }
-        let content =
-            format::encode(&entries).ok_or_else(|| failed("a value is larger than 4 GiB".to_owned()))?;
-        replace(&self.place.path, &content, self.place.fsync).map_err(|why| failed(why.to_string()))?;
+        replace(&self.place.path, &entries, self.place.fsync).map_err(|why| failed(why.to_string()))?;
         *self.current() = Arc::new(entries);
         Ok(())
     }
@@ -104,7 +102,7 @@ pub(super) struct Client(pub(super) Arc<StoredFile>);
 #[async_trait]
 impl StorageClient for Client {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(self.0.current().get(key).map(|value| value.to_vec()))
+        Ok(self.0.current().get(key).map(|value| Vec::clone(value)))
     }
 
     async fn write(&self, ops: Vec<StorageOp>) -> Result<(), StorageError> {
@@ -142,10 +140,13 @@ fn move_aside(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Puts a file in place of another in one step: whoever looks sees the old one or the new one.
-fn replace(path: &Path, content: &[u8], fsync: bool) -> io::Result<()> {
+fn replace(path: &Path, entries: &Entries, fsync: bool) -> io::Result<()> {
     let temporary = beside(path, "tmp");
-    let mut file = private(OpenOptions::new().create(true).write(true).truncate(true)).open(&temporary)?;
-    let written = file.write_all(content).and_then(|()| if fsync { file.sync_all() } else { Ok(()) });
+    let file = private(OpenOptions::new().create(true).write(true).truncate(true)).open(&temporary)?;
+    let mut out = BufWriter::new(&file);
+    let written = format::write(entries, &mut out).and_then(|()| out.flush());
+    drop(out);
+    let written = written.and_then(|()| if fsync { file.sync_all() } else { Ok(()) });
     if let Err(why) = written.and_then(|()| fs::rename(&temporary, path)) {
         // What remains of the attempt only takes space; the next write begins it anew.
         let _ = fs::remove_file(&temporary);

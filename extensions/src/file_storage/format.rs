@@ -8,12 +8,13 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 /// Keys and values. A value is shared by the versions of the file that hold it.
-pub(super) type Entries = BTreeMap<String, Arc<[u8]>>;
+pub(super) type Entries = BTreeMap<String, Arc<Vec<u8>>>;
 
 const MAGIC: [u8; 8] = *b"otelkv\0\x01";
 const HEADER: usize = 48;
@@ -24,21 +25,30 @@ pub(super) fn size(entries: &Entries) -> u64 {
     (HEADER + entries) as u64
 }
 
-/// The content of a file; `None` where a key or value is too long for it (4 GiB).
-pub(super) fn encode(entries: &Entries) -> Option<Vec<u8>> {
-    let mut file = vec![0; HEADER];
-    for (key, value) in entries {
-        for part in [key.as_bytes(), value] {
-            file.extend_from_slice(&u32::try_from(part.len()).ok()?.to_le_bytes());
-            file.extend_from_slice(part);
-        }
+/// Writes the content of a file, of which no copy is made.
+///
+/// # Errors
+/// `out` cannot be written to, or a key or value is too long (4 GiB).
+pub(super) fn write(entries: &Entries, out: &mut impl Write) -> io::Result<()> {
+    let mut digest = Sha256::new();
+    parts(entries, |part| {
+        digest.update(part);
+        Ok(())
+    })?;
+    out.write_all(&MAGIC)?;
+    out.write_all(&(size(entries) - HEADER as u64).to_le_bytes())?;
+    out.write_all(&digest.finalize())?;
+    parts(entries, |part| out.write_all(part))
+}
+
+fn parts(entries: &Entries, mut put: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    for part in entries.iter().flat_map(|(key, value)| [key.as_bytes(), value]) {
+        let length = u32::try_from(part.len());
+        let length = length.map_err(|_| io::Error::other("a value is larger than 4 GiB"))?;
+        put(&length.to_le_bytes())?;
+        put(part)?;
     }
-    let length = (file.len() - HEADER) as u64;
-    let digest = Sha256::digest(&file[HEADER..]);
-    file[..8].copy_from_slice(&MAGIC);
-    file[8..16].copy_from_slice(&length.to_le_bytes());
-    file[16..HEADER].copy_from_slice(&digest);
-    Some(file)
+    Ok(())
 }
 
 /// The entries of a file.
@@ -65,7 +75,7 @@ pub(super) fn decode(file: &[u8]) -> Result<Entries, String> {
         let (key, value) =
             part(&mut rest).and_then(|key| Some((key, part(&mut rest)?))).ok_or("the content is cut")?;
         let key = std::str::from_utf8(key).map_err(|_| "a key is not UTF-8")?;
-        entries.insert(key.to_owned(), value.into());
+        entries.insert(key.to_owned(), Arc::new(value.to_vec()));
     }
     Ok(entries)
 }
