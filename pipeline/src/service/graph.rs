@@ -42,6 +42,7 @@ impl Graph {
         let kept = self.kept(&plan, &config.sections);
         let fresh = make_all(plan.nodes().filter(|key| !kept.contains(*key)), &config.sections, shared)?;
         let fresh_keys: BTreeSet<NodeKey> = fresh.keys().cloned().collect();
+        shared.handover.expect_heirs(fresh.keys().map(|key| (key.kind(), key.id().clone())));
         let mut exchange = Exchange { kept, holds: Holds::new(), retired: Vec::new() };
 
         let result = match self.retire(&plan, &mut exchange, shared).await {
@@ -64,8 +65,9 @@ impl Graph {
                         instance.forget(shared);
                     }
                 }
-                self.restore(exchange, shared).await?;
-                Err(error)
+                let restored = self.restore(exchange, shared).await;
+                shared.handover.clear();
+                restored.and(Err(error))
             }
         }
     }

@@ -50,6 +50,7 @@ struct Config {
     world: String,
     note: String,
     fail_start: bool,
+    tell_heir: bool,
     panic_on: String,
 }
 
@@ -60,11 +61,13 @@ struct Probe {
     config: Config,
     outputs: Outputs,
     next: Option<Output>,
+    context: Context,
 }
 
 impl Probe {
     fn new(context: &Context, config: Config) -> Self {
-        Self { name: context.id.to_string(), config, outputs: Outputs::default(), next: None }
+        let name = context.id.to_string();
+        Self { name, config, outputs: Outputs::default(), next: None, context: context.clone() }
     }
 
     fn log(&self, event: &str) {
@@ -86,6 +89,10 @@ impl Component for Probe {
 
     async fn shutdown(&self, _: Instant) -> Result<(), ComponentError> {
         self.log("stop");
+        let context = &self.context;
+        if self.config.tell_heir && context.handover.has_heir(context.kind, &context.id) {
+            self.log("an heir of");
+        }
         if let (Some(next), "flush") = (&self.next, self.config.panic_on.as_str()) {
             next.consume(spans(7)).await.unwrap();
         }
@@ -359,6 +366,29 @@ async fn a_bad_file_or_a_failed_start_leaves_the_old_set_running() {
     assert_eq!(bench.world.take(), ["5 mid", "5 out", "5 out/b"]);
     assert!(bench.collector.shared().board.healthy());
     bench.collector.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_stops_knows_whether_another_instance_follows() {
+    let telling = CHAIN.replace("in: {W}", "in: {W, tell_heir: true}");
+    let mut bench = Bench::new("heir", &telling);
+    bench.collector.start().await.unwrap();
+    bench.world.take();
+    let renamed = telling.replace("tell_heir: true", "tell_heir: true, note: ' new'");
+    bench.write(&renamed.replace("out/b: {W}", "out/b: {W, fail_start: true}"));
+    bench.collector.reload().await.unwrap_err();
+    let mut events = bench.world.take();
+    events.retain(|event| event.contains(" in"));
+    assert_eq!(events, ["stop in", "an heir of in", "start in"]);
+    bench.write(&renamed);
+    bench.collector.reload().await.unwrap();
+    assert_eq!(bench.world.take(), ["stop in", "an heir of in", "start in new"]);
+    bench.collector.shutdown().await;
+    let events = bench.world.take();
+    assert!(
+        events.contains(&"stop in new".to_owned()) && !events.iter().any(|event| event.contains("heir")),
+        "{events:?}"
+    );
 }
 
 #[tokio::test]
