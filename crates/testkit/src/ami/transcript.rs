@@ -1,8 +1,10 @@
 //! What was said between a client and a real Asterisk.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -51,12 +53,24 @@ impl Transcript {
         paths.iter().map(|path| Self::open(path)).collect()
     }
 
-    /// Reads a transcript: gzipped JSON lines of `t` (seconds), `dir` (s2c, c2s, eof) and `b64`.
+    /// A transcript's file. Each is read once: many tests want the same.
     ///
     /// # Panics
     /// The file is absent or something else.
-    #[expect(clippy::expect_used, clippy::panic, reason = "a test without its input has failed")]
     pub fn open(path: &Path) -> Self {
+        static KNOWN: Mutex<Option<HashMap<PathBuf, Transcript>>> = Mutex::new(None);
+        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(transcript) = known().get_or_insert_default().get(path) {
+            return transcript.clone();
+        }
+        let transcript = Self::read(path);
+        known().get_or_insert_default().insert(path.to_owned(), transcript.clone());
+        transcript
+    }
+
+    /// Gzipped JSON lines of `t` (seconds), `dir` (s2c, c2s, eof) and `b64`.
+    #[expect(clippy::expect_used, clippy::panic, reason = "a test without its input has failed")]
+    fn read(path: &Path) -> Self {
         let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut text = String::new();
         GzDecoder::new(file).read_to_string(&mut text).expect("gzipped text");
@@ -96,36 +110,41 @@ impl Transcript {
     /// The server's messages in order, responses and rows of lists too; without the banner, and without what is cut off at
     /// the end.
     pub fn messages(&self) -> Vec<Message> {
+        let bytes = self.bytes();
+        let mut arrivals = self.reads.iter().scan(0, |end, read| {
+            *end += read.bytes.len();
+            Some((*end, read.at))
+        });
+        let mut arrival = arrivals.next();
         let mut messages = Vec::new();
-        let mut held: Vec<u8> = Vec::new();
-        for read in &self.reads {
-            held.extend_from_slice(&read.bytes);
-            if held.starts_with(b"Asterisk Call Manager/")
-                && let Some(end) = find(&held, b"\r\n")
-            {
-                held.drain(..end + 2);
-            }
-            loop {
-                while held.starts_with(b"\r\n") {
-                    held.drain(..2);
-                }
-                let Some(end) = find(&held, b"\r\n\r\n") else { break };
-                let bytes = held[..end].to_vec();
-                held.drain(..end + 4);
-                messages.push(Message { bytes, at: read.at });
-            }
+        let mut at = 0;
+        if bytes.starts_with(b"Asterisk Call Manager/")
+            && let Some(end) = find(&bytes, b"\r\n")
+        {
+            at = end + 2;
         }
-        messages
+        loop {
+            while bytes[at..].starts_with(b"\r\n") {
+                at += 2;
+            }
+            let Some(length) = find(&bytes[at..], b"\r\n\r\n") else { return messages };
+            let end = at + length + 4;
+            while arrival.is_some_and(|(up_to, _)| up_to < end) {
+                arrival = arrivals.next();
+            }
+            let received = arrival.map_or(0, |(_, at)| at);
+            messages.push(Message { bytes: bytes[at..end - 4].to_vec(), at: received });
+            at = end;
+        }
     }
 
     /// The events in order: messages that begin with `Event:` and answer no action.
     pub fn events(&self) -> Vec<Message> {
         let mut events = self.messages();
-        let ours = self.actions();
+        let ours: HashSet<String> = self.actions().into_iter().map(|(id, _)| id).collect();
         events.retain(|message| {
             message.bytes.starts_with(b"Event:")
-                && (message.event() == "OriginateResponse"
-                    || !ours.iter().any(|(id, _)| *id == message.get("ActionID")))
+                && (message.event() == "OriginateResponse" || !ours.contains(&message.get("ActionID")))
         });
         events
     }

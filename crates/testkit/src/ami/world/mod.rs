@@ -8,6 +8,7 @@ mod lists;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use super::{Message, Transcript};
 use row::Row;
@@ -82,6 +83,12 @@ struct Caller {
 impl World {
     /// An Asterisk (`"asterisk22"`, `"asterisk16"`) as it was configured for the transcripts, without a call.
     pub fn new(asterisk: &str) -> Self {
+        static KNOWN: Mutex<BTreeMap<String, World>> = Mutex::new(BTreeMap::new());
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(asterisk.to_owned()).or_insert_with(|| Self::configured(asterisk)).clone()
+    }
+
+    fn configured(asterisk: &str) -> Self {
         let rows = |action: &str, event: &str| rows(asterisk, action, event);
         let answer = |action: &str| {
             let transcript = Transcript::load(asterisk, &format!("action_{action}"));

@@ -25,24 +25,31 @@ impl Calls {
 
 /// Levels: what is now.
 pub(super) fn levels(book: &Book) -> Facts {
-    let mut facts = Facts::new();
-    let mut add = |name: String, count: u64| {
-        if count > 0 {
-            *facts.entry(name.replace(' ', "_")).or_default() += count;
-        }
-    };
+    let (mut up, mut bridged, mut waiting) = (BTreeMap::new(), 0, BTreeMap::new());
     for channel in book.channels() {
-        add("channels.up".to_owned(), 1);
-        add(format!("up.{}", book.technologies().text(channel.technology)), 1);
-        add("bridged".to_owned(), u64::from(channel.bridge.is_some()));
+        *up.entry(channel.technology).or_insert(0) += 1;
+        bridged += u64::from(channel.bridge.is_some());
     }
-    add("calls.up".to_owned(), book.calls().count() as u64);
-    add("bridges".to_owned(), book.bridge_count() as u64);
-    let (rooms, participants) = book.conference_counts();
-    add("rooms".to_owned(), rooms);
-    add("participants".to_owned(), participants);
     for caller in book.queue_callers() {
-        add(format!("callers.{}", book.queue_names().text(caller.queue)), 1);
+        *waiting.entry(caller.queue).or_insert(0) += 1;
+    }
+    let (rooms, participants) = book.conference_counts();
+    let mut facts: Facts = [
+        ("channels.up", up.values().sum()),
+        ("bridged", bridged),
+        ("calls.up", book.calls().count() as u64),
+        ("bridges", book.bridge_count() as u64),
+        ("rooms", rooms),
+        ("participants", participants),
+    ]
+    .into_iter()
+    .filter(|(_, count)| *count > 0)
+    .map(|(name, count)| (name.to_owned(), count))
+    .collect();
+    let technologies = up.iter().map(|(of, count)| ("up", book.technologies().text(*of), *count));
+    let queues = waiting.iter().map(|(of, count)| ("callers", book.queue_names().text(*of), *count));
+    for (what, of, count) in technologies.chain(queues) {
+        *facts.entry(format!("{what}.{of}").replace(' ', "_")).or_default() += count;
     }
     facts
 }
