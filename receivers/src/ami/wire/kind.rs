@@ -83,23 +83,25 @@ kinds! {
     RegistryEntry, RegistrationsComplete, Agents, AgentsComplete, ParkedCallsComplete,
 }
 
-/// By length, then by bytes: most names are told apart by their length alone.
-static SORTED: LazyLock<Vec<(usize, &'static [u8], EventKind)>> = LazyLock::new(|| {
-    let named = EventKind::ALL.iter().filter(|kind| **kind != EventKind::Other);
-    let mut sorted: Vec<_> = named.map(|kind| (kind.name().len(), kind.name().as_bytes(), *kind)).collect();
-    sorted.sort_unstable_by_key(|(length, name, _)| (*length, *name));
-    sorted
+/// By length: most names are told apart by it and their first letters.
+static BY_LENGTH: LazyLock<Vec<Vec<(&'static [u8], EventKind)>>> = LazyLock::new(|| {
+    let mut by_length = Vec::new();
+    for kind in EventKind::ALL.iter().filter(|kind| **kind != EventKind::Other) {
+        let name = kind.name().as_bytes();
+        if by_length.len() <= name.len() {
+            by_length.resize_with(name.len() + 1, Vec::new);
+        }
+        by_length[name.len()].push((name, *kind));
+    }
+    by_length
 });
 
 impl EventKind {
     /// The kind of that name, as Asterisk spells it.
     #[must_use]
     pub fn of(name: &[u8]) -> Self {
-        let key = (name.len(), name);
-        match SORTED.binary_search_by_key(&key, |(length, name, _)| (*length, *name)) {
-            Ok(place) => SORTED[place].2,
-            Err(_) => Self::Other,
-        }
+        let of_length = BY_LENGTH.get(name.len()).map(Vec::as_slice).unwrap_or_default();
+        of_length.iter().find(|(known, _)| *known == name).map_or(Self::Other, |(_, kind)| *kind)
     }
 
     /// Whether somebody was refused: the security events that are no success and no question (main/security_events.c).
