@@ -6,13 +6,18 @@
   measure.py scrape  --cmd 'otelcol161 --config cfg/scrape.yaml' [--series 1000 10000 100000]
   measure.py idle    --cmd 'otelcol161 --config guide-latest.yaml' [--secs 60] [--url http://127.0.0.1:8889/metrics]
   measure.py startup --cmd '...' --url ... [--reps 7]
+  measure.py ami     --cmd '...' --sink '...' [--made-of metrics] [--rate 5000] [--dur 20] [--settle 6] [--scrape]
+  measure.py ami_open --cmd '...' --sink '...' [--made-of metrics] [--calls 20000] [--settle 6]
 
 CPU seconds are utime+stime of the collector's process from /proc/PID/stat (10 ms ticks). RSS is VmRSS / VmHWM.
-Ports: statsd 8125/udp, OTLP/gRPC 4317, prometheus exporter 8889, sink 14317 (stats 14318).
+For ami it is the time of all its threads in nanoseconds, /proc/PID/task/*/schedstat, from the first event to `settle` seconds after
+the last, so that what is sent every few seconds has been sent.
+Ports: AMI 5038 (measure.py listens), statsd 8125/udp, OTLP/gRPC 4317, prometheus exporter 8889, sink 14317 (stats 14318).
 Run peers/build.sh first. Each result is printed and appended as a JSON line to $PEERS_HOME/results/<name>.jsonl (--name).
 Another collector: give its command line as --cmd; it must listen on the same ports. PEERS_NS=none: no namespace (needs no root).
 """
-import argparse,json,os,re,shlex,signal,socket,statistics,subprocess,sys,time,urllib.request
+import argparse,glob,json,os,re,shlex,signal,socket,statistics,subprocess,sys,time,urllib.request
+import manager
 HERE=os.path.dirname(os.path.abspath(__file__)); HOME=os.environ.get('PEERS_HOME') or os.path.expanduser('~/.cache/otelcol-asterisk-peers'); os.makedirs(HOME+'/logs',exist_ok=True); os.makedirs(HOME+'/results',exist_ok=True); NS=os.environ.get('PEERS_NS','peers')
 if os.environ.get('PEERS_IN_NS')!='1' and NS!='none':
     subprocess.run(f"ip netns list | grep -qw {NS} || ip netns add {NS}; ip netns exec {NS} ip link set lo up",shell=True,check=True)
@@ -135,6 +140,26 @@ def startup(a):
         p,dt=startup_once(a); ts.append(dt); cs.append(cpu(p.pid)); stop(p)
     b=shlex.split(a.cmd)[0]; b=b if os.path.isabs(b) else os.path.join(HERE,b)
     out(a.name,dict(test='startup',reps=a.reps,ms_min=round(min(ts)*1e3,1),ms_median=round(statistics.median(ts)*1e3,1),cpu_s_median=statistics.median(cs),binary_bytes=os.path.getsize(b)))
+def nanos(pid):
+    return sum(int(open(f'{f}/schedstat').read().split()[0]) for f in glob.glob(f'/proc/{pid}/task/*'))
+def beside_manager(a):
+    k=start(a.sink,'sink.log'); wait_tcp(4317); asterisk=manager.Manager(5038); p=start(a.cmd)
+    if not asterisk.logged_in.wait(20): raise SystemExit('nobody logged in; see logs/collector.log')
+    time.sleep(3); return k,asterisk,p
+def page(name): return sum(float(l.rsplit(' ',1)[1]) for l in get('http://127.0.0.1:8889/metrics').decode().splitlines() if l.split('{')[0]==name)
+def ami(a):
+    events=manager.recorded(a.capture); rounds=max(1,round(a.rate*a.dur/len(events))); told=[e for n in range(rounds) for e in manager.again(events,n)]
+    k,asterisk,p=beside_manager(a); c0=nanos(p.pid); dt=asterisk.tell(told,a.rate); unread=asterisk.unread(); time.sleep(a.settle); c=nanos(p.pid)-c0
+    calls=page('asterisk_calls_total') if a.scrape else None
+    out(a.name,dict(test='ami',made_of=a.made_of,events=len(told),event_bytes=round(sum(map(len,told))/len(told)),rate_asked=a.rate,events_s=round(len(told)/dt),unread_bytes=unread,calls=calls,calls_told=200*rounds,
+      cpu_us_per_event=round(c/1e3/len(told),3),**mem(p.pid)))
+    stop(p); stop(k)
+def ami_open(a):
+    call=manager.up(manager.recorded(a.capture)); k,asterisk,p=beside_manager(a); base=mem(p.pid)
+    for n in range(a.calls): asterisk.tell(manager.bridged_apart(manager.again(call,n),n),a.rate)
+    time.sleep(a.settle)
+    out(a.name,dict(test='ami_open',made_of=a.made_of,calls=a.calls,calls_seen=page('asterisk_calls_active'),channels_seen=page('asterisk_channels_count'),bridges_seen=page('asterisk_bridges_count'),rss_before_mib=base['rss_mib'],**mem(p.pid)))
+    stop(p); stop(k)
 def idle(a):
     for rep in range(a.reps):
         p,dt=startup_once(a); time.sleep(5); c0=cpu(p.pid); m0=mem(p.pid); time.sleep(a.secs); c=cpu(p.pid)-c0
@@ -147,6 +172,9 @@ s=cmd('otlp',otlp); s.add_argument('--signal',default='traces'); s.add_argument(
 s=cmd('scrape',scrape); s.add_argument('--series',type=int,nargs='+',default=[1000,10000,100000]); s.add_argument('--reps',type=int,default=10)
 s=cmd('idle',idle); s.add_argument('--tcp',type=int,default=0,help='ready when this TCP port accepts, instead of --url'); s.add_argument('--secs',type=float,default=60); s.add_argument('--url',default='http://127.0.0.1:8889/metrics'); s.add_argument('--reps',type=int,default=1)
 s=cmd('startup',startup); s.add_argument('--tcp',type=int,default=0); s.add_argument('--url',default='http://127.0.0.1:8889/metrics'); s.add_argument('--reps',type=int,default=7)
+CAPTURES=HERE+'/../receivers/src/ami/testdata/captures/asterisk22/'
+s=cmd('ami',ami); s.add_argument('--made-of',default='metrics',help='a label for the result'); s.add_argument('--rate',type=float,default=5000); s.add_argument('--dur',type=float,default=20); s.add_argument('--settle',type=float,default=6); s.add_argument('--scrape',action='store_true',help='--cmd serves what it counts'); s.add_argument('--sink',required=True,help='the command of what listens on port 4317'); s.add_argument('--capture',default=CAPTURES+'load_200_calls.jsonl.gz')
+s=cmd('ami_open',ami_open); s.add_argument('--made-of',default='metrics',help='a label for the result'); s.add_argument('--calls',type=int,default=20000); s.add_argument('--rate',type=float,default=50000); s.add_argument('--settle',type=float,default=6); s.add_argument('--sink',required=True,help='the command of what listens on port 4317'); s.add_argument('--capture',default=CAPTURES+'dial_answered.jsonl.gz')
 a=ap.parse_args()
 try: a.f(a)
 finally:

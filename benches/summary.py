@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""summary.py DIR: medians of ours.jsonl and go.jsonl in DIR and the ratio ours/go, a table row a measurement."""
+"""summary.py DIR: medians of ours.jsonl and of a peer's in DIR and the ratio of ours to it, a table row a measurement."""
 import json
 import statistics
 import sys
 from pathlib import Path
 
-KEYS = ("test", "signal", "per_packet", "rate_asked", "items_per_req", "series", "encoding")
-FIGURES = ("cpu_s_per_M_received", "cpu_s_per_M", "cpu_ms_mean", "loss_pct", "items_s", "rss_mib", "hwm_mib", "cpu_s")
+KEYS = ("test", "made_of", "signal", "per_packet", "rate_asked", "items_per_req", "series", "encoding")
+FIGURES = ("cpu_us_per_event", "cpu_s_per_M_received", "cpu_s_per_M", "cpu_ms_mean", "loss_pct", "items_s", "rss_mib", "hwm_mib", "cpu_s")
 
 
 def medians(path):
@@ -21,11 +21,21 @@ def medians(path):
 
 
 results = Path(sys.argv[1])
-ours, go = medians(results / "ours.jsonl"), medians(results / "go.jsonl")
-print("| measurement | figure | ours | Go 0.161 | ratio |\n| --- | --- | --- | --- | --- |")
-for key, mine in ours.items():
-    for figure, value in mine.items():
-        theirs = go.get(key, {}).get(figure)
-        ratio = f"{value / theirs:.3f}" if theirs else ""
-        name = " ".join(str(v) for _, v in key)
-        print(f"| {name} | {figure} | {value} | {'' if theirs is None else theirs} | {ratio} |")
+ours = medians(results / "ours.jsonl")
+alone = dict(ours)
+for peer, title in (("go", "Go 0.161"), ("bridge", "the guide's bridge")):
+    peers = medians(results / f"{peer}.jsonl")
+    if peers:
+        print(f"| measurement | figure | ours | {title} | ratio |\n| --- | --- | --- | --- | --- |")
+    for key in (key for key in ours if key in peers):
+        alone.pop(key, None)
+        for figure, value in ours[key].items():
+            theirs = peers[key].get(figure)
+            ratio = f"{value / theirs:.3f}" if theirs else ""
+            name = " ".join(str(v) for _, v in key)
+            print(f"| {name} | {figure} | {value} | {'' if theirs is None else theirs} | {ratio} |")
+if alone:
+    print("| measurement | figure | ours |\n| --- | --- | --- |")
+for key, figures in alone.items():
+    for figure, value in figures.items():
+        print(f"| {' '.join(str(v) for _, v in key)} | {figure} | {value} |")
