@@ -157,6 +157,7 @@ class Run:
         """All scenarios; what each came to is in Asterisk's events, and on the page."""
         for scenario, (disposition, count) in scenarios.ALL.items():
             name = scenario.__name__
+            phones.redirect = listener.redirect
             before = await asyncio.to_thread(self.collector.values)
             known = set(listener.calls())
 
@@ -173,8 +174,14 @@ class Run:
             print(f"  {name}: as Asterisk has it", flush=True)
 
     async def check_counters(self, name, before, disposition, count):
-        """Calls are counted once each, under the right disposition."""
+        """Calls are counted once each, under the right disposition, and as abandoned in a queue only those that were."""
+        expected = {
+            "asterisk_calls_total": count,
+            "asterisk_calls_by_disposition_total": count,
+            "asterisk_queue_abandoned_total": count if name == "abandoned" else 0,
+        }
         series = {
+            "asterisk_queue_abandoned_total": lambda text: True,
             "asterisk_calls_total": lambda text: True,
             "asterisk_calls_by_disposition_total": lambda text: f'disposition="{disposition}"' in text,
         }
@@ -187,9 +194,9 @@ class Run:
                 )
                 for metric, of_it in series.items()
             }
-            if set(grown.values()) == {count}:
+            if grown == expected:
                 return
-            assert time.monotonic() < end, f"{name}: expected {count} more, {disposition}, found {grown}"
+            assert time.monotonic() < end, f"{name}: expected {expected} more, {disposition}, found {grown}"
             await asyncio.sleep(0.1)
 
     async def restart(self, phones):

@@ -94,6 +94,16 @@ async def abandoned(phones, check):
     await check("over", channels=0, calls=0, lonely=0)
 
 
+async def sent_elsewhere(phones, check):
+    call = phones.carrier.call("3001")
+    await call.wait("up")
+    await check("waits", calls=1, lonely=1)
+    phones.redirect("5000")
+    await check("with the echo", channels=1, calls=1, lonely=0)
+    call.hang_up()
+    await check("over", channels=0, calls=0)
+
+
 async def transferred(phones, check):
     call = phones.carrier.call("2001")
     there = await phones.annas_phone_rings()
@@ -153,6 +163,7 @@ ALL = {
     cancelled: ("CANCEL", 1),
     queued: ("ANSWERED", 1),
     abandoned: ("ANSWERED", 2),
+    sent_elsewhere: ("ANSWERED", 1),
     transferred: ("ANSWERED", 1),
     conference: ("ANSWERED", 2),
     not_registered: ("FAILED", 1),
@@ -168,6 +179,7 @@ SPANS = {
     "cancelled": {"asterisk.dial"},
     "queued": {"asterisk.queue.wait", "asterisk.queue.ring", "asterisk.bridge"},
     "abandoned": {"asterisk.queue.wait"},
+    "sent_elsewhere": {"asterisk.queue.wait"},
     "transferred": {"asterisk.dial", "asterisk.bridge"},
     "conference": {"asterisk.conference"},
 }

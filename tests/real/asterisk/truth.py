@@ -43,6 +43,12 @@ class Listener:
             self.task.cancel()
             self.writer.close()
 
+    def redirect(self, exten):
+        """Sends the caller who joined a queue last to an extension."""
+        channel = next(event["Channel"] for event in reversed(self.events) if event.get("Event") == "QueueCallerJoin")
+        action = f"Action: Redirect\r\nChannel: {channel}\r\nContext: phones\r\nExten: {exten}\r\nPriority: 1\r\n\r\n"
+        self.writer.write(action.encode())
+
     def calls(self):
         """The names of the channels of each call, by Linkedid."""
         calls = collections.defaultdict(set)
