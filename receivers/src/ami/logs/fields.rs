@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use otelcol_asterisk::redaction::Kind;
 
 use super::config::Choice;
+use crate::ami::wire::EventKind;
 
 /// Fields that are remembered. Asterisk has some hundred; dialplans may invent more (`UserEvent`), without end.
 const REMEMBERED: usize = 4096;
@@ -35,7 +36,7 @@ const NAMES: [(&str, &str); 17] = [
 ];
 
 /// Fields whose values are whole numbers, which one compares and adds.
-const INTEGERS: [&str; 17] = [
+const INTEGERS: [&str; 19] = [
     "BillableSeconds",
     "BridgeNumChannels",
     "CallsTaken",
@@ -43,6 +44,7 @@ const INTEGERS: [&str; 17] = [
     "Count",
     "Duration",
     "DurationMs",
+    "HangupCauseCode",
     "HoldTime",
     "OriginalPosition",
     "ParkingDuration",
@@ -51,6 +53,7 @@ const INTEGERS: [&str; 17] = [
     "ResultCode",
     "RingTime",
     "RoundtripUsec",
+    "SoftHangupFlags",
     "TalkTime",
     "TechCause",
 ];
@@ -73,8 +76,9 @@ pub(super) struct Field {
 }
 
 impl Field {
-    fn new(key: &[u8], choice: &Choice) -> Self {
-        let key_text = String::from_utf8_lossy(key);
+    /// One that is known as `alias`.
+    fn new(key: &[u8], alias: &[u8], choice: &Choice) -> Self {
+        let key_text = String::from_utf8_lossy(alias);
         // Asterisk 11 puts the channel behind it: `ChanVariable(SIP/1-1)`.
         let bare = key_text.split('(').next().unwrap_or_default();
         let variable =
@@ -118,11 +122,12 @@ impl Fields {
         Self { choice, places: HashMap::new(), list: Vec::new() }
     }
 
-    /// The field of that name.
-    pub(super) fn get(&mut self, key: &[u8]) -> &mut Field {
-        let place = match self.places.get(key) {
+    /// The field of that name in an event.
+    pub(super) fn get(&mut self, event: EventKind, key: &[u8]) -> &mut Field {
+        let alias = known_as(event, key);
+        let place = match self.places.get(alias) {
             Some(place) => *place,
-            None => self.remember(key),
+            None => self.remember(key, alias),
         };
         &mut self.list[place]
     }
@@ -133,15 +138,24 @@ impl Fields {
         self.list.len()
     }
 
-    fn remember(&mut self, key: &[u8]) -> usize {
+    fn remember(&mut self, key: &[u8], alias: &[u8]) -> usize {
         if self.list.len() >= REMEMBERED {
             self.places.clear();
             self.list.clear();
         }
         let place = self.list.len();
-        self.list.push(Field::new(key, &self.choice));
-        self.places.insert(key.into(), place);
+        self.list.push(Field::new(key, alias, &self.choice));
+        self.places.insert(alias.into(), place);
         place
+    }
+}
+
+/// A name of a field by which it is told apart where the same one means different things.
+fn known_as(event: EventKind, key: &[u8]) -> &[u8] {
+    match (event, key) {
+        (EventKind::Hangup | EventKind::HangupRequest, b"Cause") => b"HangupCauseCode",
+        (EventKind::SoftHangupRequest, b"Cause") => b"SoftHangupFlags",
+        _ => key,
     }
 }
 

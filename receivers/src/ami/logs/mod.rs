@@ -174,7 +174,7 @@ impl Writer {
         }
         record.string("asterisk.event", &event);
         for (key, value) in frame.fields().skip(1) {
-            let field = self.fields.get(key);
+            let field = self.fields.get(frame.kind(), key);
             if !field.wanted || says_nothing(value) || is_credential(frame.kind(), key) {
                 continue;
             }
@@ -193,7 +193,7 @@ impl Writer {
         self.body.clear();
         self.body.push_str(event);
         for key in body::fields(frame.kind()) {
-            let field = self.fields.get(key.as_bytes());
+            let field = self.fields.get(frame.kind(), key.as_bytes());
             let Some(value) = frame.get(key).filter(|value| field.wanted && !says_nothing(value)) else {
                 continue;
             };

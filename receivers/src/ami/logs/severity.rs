@@ -5,9 +5,6 @@ use otelcol_pdata::model::logs::SeverityNumber;
 
 use crate::ami::wire::{EventKind, Frame};
 
-/// `AST_CAUSE_INTERWORKING`, which is what a call gets that its caller cancelled (SIP 487).
-const CANCELLED: u8 = 127;
-
 /// The severity of an event: `DEBUG` for steps inside of Asterisk, `INFO` for what happens in a call, `WARN` for what went
 /// wrong in one, for lost peers and for refused logins, `ERROR` for what stops Asterisk or a line from working.
 pub(super) fn severity(frame: &Frame<'_>) -> SeverityNumber {
@@ -54,9 +51,7 @@ pub(super) fn severity(frame: &Frame<'_>) -> SeverityNumber {
 
         kind if kind.is_refusal() => SeverityNumber::Warn,
 
-        E::Hangup => warn_if(
-            cause_number(frame).is_some_and(|number| cause::is_failure(number) && number != CANCELLED),
-        ),
+        E::Hangup => warn_if(cause_number(frame).is_some_and(cause::is_failure)),
         E::DialEnd => warn_if(says("DialStatus", &["CHANUNAVAIL", "CONGESTION", "INVALIDARGS"])),
         E::OriginateResponse => warn_if(says("Response", &["Failure"])),
         E::BlindTransfer | E::AttendedTransfer | E::AGIExecEnd => {

@@ -180,24 +180,41 @@ fn an_event_is_a_record_of_its_call() {
     assert_eq!((record.severity_number, record.severity_text.as_str()), (9, "INFO"));
     assert_eq!(
         body(record),
-        "Hangup channel=PJSIP/4930123456-00000001 cause=16 hangup_cause=\"Normal Clearing\""
+        "Hangup channel=PJSIP/4930123456-00000001 hangup_cause_code=16 hangup_cause=\"Normal Clearing\""
     );
     let expected = [
         ("asterisk.caller_id", "+4930123456"),
         ("asterisk.caller_name", "Max Muster"),
-        ("asterisk.cause", "16"),
         ("asterisk.channel", "PJSIP/4930123456-00000001"),
         ("asterisk.event", "Hangup"),
         ("asterisk.exten", "004930987654"),
         ("asterisk.hangup_cause", "Normal Clearing"),
+        ("asterisk.hangup_cause_code", "16"),
         ("asterisk.linkedid", "1795307462.122"),
         ("asterisk.uniqueid", "1795307462.123"),
     ];
     let expected: BTreeMap<String, String> =
         expected.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     assert_eq!(attributes(record), expected);
-    let cause = record.attributes.iter().find(|pair| pair.key == "asterisk.cause").unwrap();
-    assert_eq!(otelcol_pdata::model::int("asterisk.cause", 16), *cause, "a number is a number");
+    let cause = record.attributes.iter().find(|pair| pair.key == "asterisk.hangup_cause_code").unwrap();
+    assert_eq!(otelcol_pdata::model::int("asterisk.hangup_cause_code", 16), *cause, "a number is a number");
+}
+
+/// Only two events tell a hangup cause by it.
+#[test]
+fn a_cause_is_what_its_event_means_by_it() {
+    for (message, name) in [
+        ("Event: HangupRequest\nCause: 16", "asterisk.hangup_cause_code"),
+        ("Event: SoftHangupRequest\nCause: 32", "asterisk.soft_hangup_flags"),
+        ("Event: Registry\nCause: 403", "asterisk.cause"),
+    ] {
+        let mut keys: Vec<String> = attributes(&plain(&[message])[0]).into_keys().collect();
+        keys.retain(|key| key != "asterisk.event");
+        assert_eq!(keys, [name], "{message}");
+    }
+    let without = LogsConfig { exclude_fields: Some(vec!["Cause".to_owned()]), ..LogsConfig::default() };
+    let record = &records(&without, &Settings::default(), &["Event: SoftHangupRequest\nCause: 32"])[0];
+    assert_eq!((body(record), record.attributes.len()), ("SoftHangupRequest".to_owned(), 1));
 }
 
 #[test]
@@ -206,7 +223,7 @@ fn numbers_and_names_are_redacted_in_text_and_attributes() {
     let record = &records(&LogsConfig::default(), &redaction, &[HANGUP])[0];
     assert_eq!(
         body(record),
-        "Hangup channel=PJSIP/***3456-00000001 cause=16 hangup_cause=\"Normal Clearing\""
+        "Hangup channel=PJSIP/***3456-00000001 hangup_cause_code=16 hangup_cause=\"Normal Clearing\""
     );
     let attributes = attributes(record);
     assert_eq!(attributes["asterisk.caller_id"], "***3456");
@@ -251,6 +268,7 @@ fn severities() {
     let cases = [
         ("Event: Hangup\nCause: 17", "INFO"),
         ("Event: Hangup\nCause: 34", "WARN"),
+        ("Event: Hangup\nCause: 127", "INFO"),
         ("Event: Hangup\nCause: abc", "INFO"),
         ("Event: DialEnd\nDialStatus: CHANUNAVAIL", "WARN"),
         ("Event: DialEnd\nDialStatus: BUSY", "INFO"),
@@ -296,8 +314,11 @@ fn events_and_fields_are_chosen() {
     let few =
         LogsConfig { include_fields: vec!["Cause".to_owned(), "F*".to_owned()], ..LogsConfig::default() };
     let found = records(&few, &Settings::default(), &messages);
-    assert_eq!(body(&found[0]), "Hangup cause=16");
-    assert_eq!(attributes(&found[0]).into_keys().collect::<Vec<_>>(), ["asterisk.cause", "asterisk.event"]);
+    assert_eq!(body(&found[0]), "Hangup hangup_cause_code=16");
+    assert_eq!(
+        attributes(&found[0]).into_keys().collect::<Vec<_>>(),
+        ["asterisk.event", "asterisk.hangup_cause_code"]
+    );
     assert_eq!(attributes(&found[1]).into_keys().collect::<Vec<_>>(), ["asterisk.event", "asterisk.foo"]);
 }
 
