@@ -99,7 +99,7 @@ static ENTRIES: &[Entry] = &[
     entry("queue.joined", "{caller}", "Callers who joined the queue"),
     entry("queue.answered", "{caller}", "Callers whom an agent answered"),
     entry("queue.abandoned", "{caller}", "Callers who hung up while they waited"),
-    entry("queue.timed_out", "{caller}", "Callers whom the queue's time limit let go"),
+    entry("queue.timed_out", "{caller}", "Callers whom the queue's time limit let go, or whom a manager sent elsewhere"),
     entry("queue.completed", "{call}", "Conversations out of the queue that ended, by who ended them"),
     entry("queue.ring_no_answer", "{dial}", "Times that a member was rung and did not answer"),
     entry("queue.hold_time_ms", "{millisecond}", "How long answered callers had waited, in milliseconds"),

@@ -8,6 +8,7 @@ mod book;
 mod collector;
 pub mod config;
 mod desk;
+mod hangup;
 mod link;
 mod logs;
 mod mask;

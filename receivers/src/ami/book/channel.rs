@@ -34,12 +34,10 @@ pub(crate) struct Channel {
     pub(crate) bridge: Option<BridgeKey>,
     /// The conference that it is in.
     pub(crate) conference: Option<ConferenceKey>,
-    /// Its coming into that conference was heard, not concluded from a list.
-    pub(super) conference_heard: bool,
     /// The queue that it waits in, by [`Book::queue_names`](super::Book::queue_names).
     pub(crate) queue: Option<Symbol>,
     /// Its hangup was asked for.
-    pub(crate) hangup_requested: bool,
+    pub(super) hangup_requested: bool,
     /// Somebody dialled it.
     pub(super) dialled: bool,
     /// The dial of it has its result.

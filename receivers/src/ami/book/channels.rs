@@ -11,7 +11,9 @@ use super::channel::{Channel, RING, RINGING, UP};
 use super::fields::{Fields, number, text};
 use super::recent::What;
 use super::sessions::Origin;
+use crate::ami::hangup;
 use crate::ami::signal::Nanos;
+use crate::ami::wire::EventKind;
 
 /// Longer ids are none of Asterisk's (`AST_MAX_UNIQUEID` in `include/asterisk/channel.h` is 150).
 const ID_BYTES: usize = 150;
@@ -67,7 +69,6 @@ impl Book {
             answered: None,
             bridge: None,
             conference: None,
-            conference_heard: false,
             queue: None,
             hangup_requested: false,
             dialled: found && !local,
@@ -262,8 +263,9 @@ impl Book {
         }
     }
 
-    pub(super) fn hangup_requested(&mut self, fields: &Fields<'_>) {
+    pub(super) fn hangup_requested(&mut self, fields: &Fields<'_>, kind: EventKind) {
         if let Some(key) = self.leg(fields)
+            && hangup::asked_by(kind, fields.cause).is_some()
             && let Some(channel) = self.channels.get_mut(key)
         {
             channel.hangup_requested = true;
@@ -294,7 +296,7 @@ impl Book {
         let text =
             self.causes.intern(if fields.cause_text.is_empty() { b"Unknown" } else { fields.cause_text });
         self.tally.hangups.add(text);
-        let Some(key) = self.leg(fields) else {
+        let Some(key) = self.leg(fields).or_else(|| self.ended_at_once(fields)) else {
             self.recent.add(What::Channel, uniqueid);
             return;
         };
@@ -303,6 +305,15 @@ impl Book {
             channel.cause_text = Some(text);
         }
         self.end_channel(key, false);
+    }
+
+    /// A channel of which nothing was heard but its end, because it began while nobody listened: it is of a call all the
+    /// same. Not where it can be a leg that was left out by a limit, or the last one of a call that was held to be over.
+    fn ended_at_once(&mut self, fields: &Fields<'_>) -> Option<ChannelKey> {
+        let linkedid = id(fields.linkedid)?;
+        let is_room = self.channels.len() < self.config.limits.channels;
+        let is_news = is_room && !self.recent.has(What::Call, linkedid);
+        if is_news { self.channel_began(fields, true) } else { None }
     }
 
     /// Takes a channel out of the book.

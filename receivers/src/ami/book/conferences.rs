@@ -12,16 +12,42 @@ use super::fields::{Fields, number, text};
 #[derive(Debug)]
 pub(crate) struct Conference {
     name: Arc<str>,
-    /// Participants. Those of whom no join was heard are in it, so it is no count of channels.
-    parties: u32,
     /// Channels in it that are known.
     members: u32,
+    /// How many more participants the last list counted. More: they came in while the lists were read, and their joins are
+    /// about to be told. Less: a channel runs the application and is no participant yet, or none any more, and its join or
+    /// leave is about to be told.
+    difference: i64,
     /// The agent's session that opened it.
     session: Option<CallKey>,
-    /// Joins less leaves since the last list was asked for.
-    since: i64,
+    /// Joins and leaves since the last list was asked for: its rows can be older than these.
+    joined: i64,
+    left: i64,
     touched: u32,
     listed: u32,
+}
+
+impl Conference {
+    fn parties(&self) -> u64 {
+        u64::try_from(i64::from(self.members) + self.difference).unwrap_or(0)
+    }
+
+    /// One whom the list counted is known now, or left.
+    fn one_less_unnamed(&mut self) {
+        self.difference -= i64::from(self.difference > 0);
+    }
+
+    /// One whom the list did not count is a participant now, or left.
+    fn one_less_pending(&mut self) {
+        self.difference += i64::from(self.difference < 0);
+    }
+
+    /// A list counted. What was told since it was asked for explains differences.
+    fn counted(&mut self, parties: u32) {
+        let difference = i64::from(parties) - i64::from(self.members);
+        self.difference =
+            if difference > 0 { (difference - self.left).max(0) } else { (difference + self.joined).min(0) };
+    }
 }
 
 /// All conferences.
@@ -50,8 +76,13 @@ impl Conferences {
     /// A channel came to a conference, or left it.
     pub(super) fn count(&mut self, key: ConferenceKey, came: bool) {
         if let Some(conference) = self.arena.get_mut(key) {
-            conference.members =
-                if came { conference.members + 1 } else { conference.members.saturating_sub(1) };
+            if came {
+                conference.members += 1;
+                conference.one_less_unnamed();
+            } else {
+                conference.members = conference.members.saturating_sub(1);
+                conference.one_less_pending();
+            }
         }
     }
 
@@ -71,7 +102,7 @@ impl Conferences {
         let keys: Vec<ConferenceKey> = self.arena.iter().map(|(key, _)| key).collect();
         for key in keys {
             if let Some(conference) = self.arena.get_mut(key) {
-                conference.since = 0;
+                (conference.joined, conference.left) = (0, 0);
             }
         }
     }
@@ -104,8 +135,10 @@ impl Conferences {
 
     /// How many have participants, and how many these are together.
     pub(super) fn counts(&self) -> (u64, u64) {
-        let parties = self.arena.iter().map(|(_, conference)| u64::from(conference.parties));
-        parties.fold((0, 0), |(rooms, all), parties| (rooms + u64::from(parties > 0), all + parties))
+        let parties = self.arena.iter().map(|(_, conference)| conference.parties());
+        parties
+            .filter(|parties| *parties > 0)
+            .fold((0, 0), |(rooms, all), parties| (rooms + 1, all + parties))
     }
 
     fn find(&self, name: &[u8]) -> Option<ConferenceKey> {
@@ -122,10 +155,11 @@ impl Conferences {
         let name: Arc<str> = Arc::from(text(name).filter(|name| name.len() <= NAME_BYTES)?);
         let key = self.arena.insert(Conference {
             name: Arc::clone(&name),
-            parties: 0,
             members: 0,
+            difference: 0,
             session: None,
-            since: 0,
+            joined: 0,
+            left: 0,
             touched: self.listing,
             listed: 0,
         });
@@ -147,37 +181,33 @@ impl Book {
 
     pub(super) fn conference_joined(&mut self, fields: &Fields<'_>) {
         let Some(key) = self.conferences.heard(fields.conference) else { return };
-        let leg = self.leg(fields);
-        let known = leg.and_then(|leg| self.channels.get(leg));
-        if known.is_some_and(|channel| channel.conference == Some(key)) {
-            return;
-        }
-        let call = known.map(|channel| channel.call);
+        let Some(leg) = self.living_leg(fields) else { return };
+        let Some(channel) = self.channels.get_mut(leg) else { return };
+        channel.conference_touched = self.listing;
+        let (call, was_in_it) = (channel.call, channel.conference == Some(key));
         if let Some(conference) = self.conferences.arena.get_mut(key) {
-            conference.parties += 1;
-            conference.since += 1;
-        }
-        if let Some((leg, call)) = leg.zip(call) {
-            self.enter(leg, Place::Conference(key), false);
-            if let Some(channel) = self.channels.get_mut(leg) {
-                channel.conference_heard = true;
-                channel.conference_touched = self.listing;
+            conference.joined += 1;
+            if was_in_it {
+                conference.one_less_pending();
+                return;
             }
-            self.session_joined(call, key);
         }
+        self.enter(leg, Place::Conference(key), false);
+        self.session_joined(call, key);
     }
 
     pub(super) fn conference_left(&mut self, fields: &Fields<'_>) {
         let Some(key) = self.conferences.heard(fields.conference) else { return };
-        if let Some(leg) = self.leg(fields) {
-            self.leave(leg, Place::Conference(key), false);
-            if let Some(channel) = self.channels.get_mut(leg) {
-                channel.conference_touched = self.listing;
-            }
+        let Some(leg) = self.leg(fields) else { return };
+        if let Some(channel) = self.channels.get_mut(leg) {
+            channel.conference_touched = self.listing;
         }
+        let was_in_it = self.leave(leg, Place::Conference(key), false);
         if let Some(conference) = self.conferences.arena.get_mut(key) {
-            conference.parties = conference.parties.saturating_sub(1);
-            conference.since -= 1;
+            conference.left += 1;
+            if !was_in_it {
+                conference.one_less_unnamed();
+            }
         }
     }
 
@@ -187,7 +217,7 @@ impl Book {
         }
     }
 
-    /// A row tells how many there were when it was written; who came and went since the list was asked for is added.
+    /// A row tells how many there were when it was written, and not who.
     pub(super) fn conference_listed(&mut self, fields: &Fields<'_>) {
         let Some(parties) = number::<u32>(fields.parties) else { return };
         let over = self.conferences.ended.iter().any(|name| name.as_bytes() == fields.conference);
@@ -199,25 +229,7 @@ impl Book {
             && let Some(conference) = self.conferences.arena.get_mut(key)
         {
             conference.listed = listing;
-            let now = i64::from(parties) + conference.since;
-            conference.parties = u32::try_from(now.max(0)).unwrap_or(u32::MAX);
-            let parties = conference.parties as usize;
-            self.not_yet_joined(key, parties);
-        }
-    }
-
-    /// A channel runs the application before it is a participant, while prompts play: if more are held to be in the
-    /// conference than it has participants, those of whom no join was heard are not.
-    fn not_yet_joined(&mut self, key: ConferenceKey, parties: usize) {
-        let members = self.conferences.arena.get(key).map_or(0, |conference| conference.members);
-        if members as usize <= parties {
-            return;
-        }
-        let within = self.channels.iter().filter(|(_, channel)| channel.conference == Some(key));
-        let concluded: Vec<ChannelKey> =
-            within.filter(|(_, channel)| !channel.conference_heard).map(|(leg, _)| leg).collect();
-        for leg in concluded {
-            self.leave(leg, Place::Conference(key), true);
+            conference.counted(parties);
         }
     }
 
@@ -244,12 +256,7 @@ impl Book {
         let now = if within { self.conferences.found(name) } else { None };
         match now {
             Some(conference) if before == Some(conference) => {}
-            Some(conference) => {
-                self.enter(leg, Place::Conference(conference), true);
-                if let Some(channel) = self.channels.get_mut(leg) {
-                    channel.conference_heard = false;
-                }
-            }
+            Some(conference) => self.enter(leg, Place::Conference(conference), true),
             None => {
                 if let Some(before) = before {
                     self.leave(leg, Place::Conference(before), true);

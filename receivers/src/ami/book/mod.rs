@@ -131,6 +131,11 @@ impl Book {
         }
     }
 
+    /// The settings that it keeps to.
+    pub(crate) fn config(&self) -> &BookConfig {
+        &self.config
+    }
+
     /// Takes a signal in; [`Book::changes`] says what became true by it. `now` is when it happened, or when it was received.
     pub(crate) fn apply(&mut self, signal: &Signal<'_, '_>, now: Nanos) {
         self.begin(now);
@@ -285,7 +290,7 @@ impl Book {
             }
             Newstate => self.channel_state(&fields()),
             Hangup => self.channel_ended(&fields()),
-            HangupRequest | SoftHangupRequest => self.hangup_requested(&fields()),
+            HangupRequest | SoftHangupRequest => self.hangup_requested(&fields(), frame.kind()),
             Rename => self.channel_renamed(&fields()),
             NewCallerid | NewConnectedLine | Newexten => {
                 self.leg(&fields());

@@ -79,7 +79,7 @@ pub(crate) struct Queue {
     pub(crate) answered: u64,
     /// Callers who hung up.
     pub(crate) abandoned: u64,
-    /// Callers whom the queue's time limit let go.
+    /// Callers whom the queue's time limit let go, or whom a manager sent elsewhere.
     pub(crate) timed_out: u64,
     /// Conversations that ended, by who ended them: `caller`, `agent`, `transfer`.
     pub(crate) completed: HashMap<&'static str, u64>,
@@ -214,8 +214,8 @@ impl Book {
         }
     }
 
-    /// Asterisk says abandoned of callers whom the queue's time limit let go, too. Of one who hung up the request to do so
-    /// came first.
+    /// Asterisk says abandoned of callers whom the queue's time limit let go, too, and of those whom a manager sent
+    /// elsewhere. Of one who hung up the request to do so came first.
     pub(super) fn queue_abandoned(&mut self, fields: &Fields<'_>) {
         let leg = self.leg(fields).and_then(|leg| self.channels.get(leg));
         let hung_up = leg.is_none_or(|leg| leg.hangup_requested);

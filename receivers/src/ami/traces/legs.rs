@@ -9,6 +9,7 @@ use super::fields::{number, pick};
 use super::names::{Attribute, EventName, SpanName};
 use super::{LegOf, OnLeg, Tracer, outcome};
 use crate::ami::book::{Book, Call, CallKey, ChannelKey};
+use crate::ami::hangup;
 use crate::ami::signal::{Nanos, Signal};
 use crate::ami::wire::{EventKind, Frame};
 
@@ -237,12 +238,8 @@ impl Tracer {
 
     pub(super) fn hangup_requested(&mut self, frame: &Frame<'_>, now: Nanos) {
         let [uniqueid, cause, tech] = pick(frame, ["Uniqueid", "Cause", "TechCause"]);
-        let cause = number::<u8>(cause);
-        let by = match (frame.kind(), cause) {
-            (EventKind::SoftHangupRequest, Some(flags)) => soft_hangup_by(flags),
-            _ => Some("far_end"),
-        };
-        let Some(by) = by else { return };
+        let Some(by) = hangup::asked_by(frame.kind(), cause) else { return };
+        let cause = number::<u8>(cause).filter(|_| frame.kind() == EventKind::HangupRequest);
         self.with_leg(uniqueid, now, |mut at| {
             let leg = &mut at.trace.legs[at.leg as usize];
             // Asterisk's own requests follow the one from outside.
@@ -251,7 +248,7 @@ impl Tracer {
             }
             let mut attributes = texts(&at, [(Attribute::TechCause, tech)]);
             attributes.set(Attribute::HangupBy, Value::Word(by));
-            if let Some(number) = cause.filter(|_| frame.kind() == EventKind::HangupRequest) {
+            if let Some(number) = cause {
                 attributes.set(Attribute::HangupCauseCode, Value::Int(number.into()));
                 attributes.set(Attribute::HangupCause, Value::Word(cause::text(number)));
             }
@@ -338,21 +335,6 @@ impl OnLeg<'_> {
         if let Some(code) = number::<u8>(code) {
             outcome::leg_ended(self.trace, span, code);
         }
-    }
-}
-
-/// Who asked, by the `Cause` of a `SoftHangupRequest`, which is no hangup cause but a set of `AST_SOFTHANGUP_*`
-/// (`include/asterisk/channel.h`). `None` where nobody did: the dialplan came to its end (`APPUNLOAD`), or the channel is
-/// taken elsewhere (`ASYNCGOTO`).
-fn soft_hangup_by(flags: u8) -> Option<&'static str> {
-    const SHUTDOWN: u8 = 4;
-    const TIMEOUT: u8 = 8;
-    const EXPLICIT: u8 = 32;
-    match flags {
-        flags if flags & EXPLICIT != 0 => Some("request"),
-        flags if flags & TIMEOUT != 0 => Some("timeout"),
-        flags if flags & SHUTDOWN != 0 => Some("shutdown"),
-        _ => None,
     }
 }
 

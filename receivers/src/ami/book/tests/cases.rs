@@ -190,6 +190,97 @@ fn what_was_given_up_can_be_found_again() {
     assert_eq!((desk.up(), desk.book.tally().dispositions.total()), ((0, 0), 1));
 }
 
+/// It began while nobody listened, and ends before a list's row of it comes, or without one.
+#[test]
+fn a_call_of_which_only_the_end_is_heard_counts() {
+    for listed in [false, true] {
+        let mut desk = Desk::new();
+        desk.book.apply(&Signal::ListBegin(List::Channels), desk.now);
+        let hangup = |id| channel("Hangup", "SIP/a-1", id, "1.1", ", Cause: 17, Cause-txt: User busy");
+        let changes = desk.hear(&hangup("1.1"));
+        assert!(matches!(
+            changes[..],
+            [
+                Change::CallBegan { found: true, .. },
+                Change::LegBegan { found: true, .. },
+                Change::LegEnded { lost: false, .. },
+                Change::CallEnded { disposition: Disposition::Busy, lost: false, .. }
+            ]
+        ));
+        if listed {
+            desk.row(
+                List::Channels,
+                &channel("CoreShowChannel", "SIP/a-1", "1.1", "1.1", ", Duration: 00:00:09"),
+            );
+        }
+        desk.book.apply(&Signal::ListEnd { list: List::Channels, complete: true }, desk.now);
+        // Another leg of it that was not known either.
+        assert_eq!(desk.hear(&hangup("1.2")), []);
+        let tally = desk.book.tally();
+        assert_eq!((desk.up(), tally.calls.total(), tally.dispositions.total()), ((0, 0), 1, 1));
+        assert_eq!((tally.hangups.total(), tally.channels.total()), (2, 0));
+    }
+}
+
+/// A real 16 and a real 22 say nothing before the abandon of a caller whom a manager redirects; 11 may say `ASYNCGOTO`.
+#[test]
+fn who_is_sent_out_of_a_queue_has_not_abandoned_it() {
+    let left = |request: &str, cause: &str| {
+        let mut desk = Desk::new();
+        let of = |event: &str, more: &str| channel(event, "SIP/a-1", "1.1", "1.1", more);
+        desk.hear(&of("Newchannel", ""));
+        desk.hear(&of("QueueCallerJoin", ", Queue: support"));
+        if !request.is_empty() {
+            desk.hear(&of(request, &format!(", Cause: {cause}")));
+        }
+        desk.hear(&of("QueueCallerAbandon", ", Queue: support"));
+        let (_, queue) = desk.book.queues().next().unwrap();
+        (queue.abandoned, queue.timed_out)
+    };
+    for (request, cause) in [("", ""), ("SoftHangupRequest", "2"), ("SoftHangupRequest", "16")] {
+        assert_eq!(left(request, cause), (0, 1), "{request} {cause}");
+    }
+    for (request, cause) in [("HangupRequest", "16"), ("SoftHangupRequest", "32"), ("SoftHangupRequest", "1")]
+    {
+        assert_eq!(left(request, cause), (1, 0), "{request} {cause}");
+    }
+}
+
+#[test]
+fn a_participant_counts_once_whatever_tells_of_them_first() {
+    let mut desk = Desk::new();
+    for id in ["1.1", "1.2", "1.3"] {
+        desk.hear(&channel("Newchannel", "SIP/a", id, id, ""));
+    }
+    let of = |event: &str, id| channel(event, "SIP/a", id, id, ", Conference: c1");
+    let (join, leave) = (|id| of("ConfbridgeJoin", id), |id| of("ConfbridgeLeave", id));
+    let room = |parties: u32| format!("ConfbridgeListRooms, Conference: c1, Parties: {parties}");
+    let ask = |desk: &mut Desk| desk.book.apply(&Signal::ListBegin(List::Conferences), desk.now);
+    desk.hear(&join("1.1"));
+    // 1.2 is in it, and its join is told behind the list.
+    desk.list(List::Conferences, &[&room(2)]);
+    assert_eq!(desk.book.conference_counts(), (1, 2));
+    desk.hear(&join("1.2"));
+    assert_eq!(desk.book.conference_counts(), (1, 2));
+    // 1.3's is told before the row, which has it.
+    ask(&mut desk);
+    desk.hear(&join("1.3"));
+    desk.row(List::Conferences, &room(3));
+    assert_eq!(desk.book.conference_counts(), (1, 3));
+    // 1.3 left before the row, which has it no more; or has it still.
+    for parties in [2, 3] {
+        ask(&mut desk);
+        desk.hear(&leave("1.3"));
+        desk.row(List::Conferences, &room(parties));
+        assert_eq!(desk.book.conference_counts(), (1, 2), "{parties}");
+        desk.hear(&join("1.3"));
+    }
+    // 1.3 left, and its leave is told behind the list.
+    desk.list(List::Conferences, &[&room(2)]);
+    desk.hear(&leave("1.3"));
+    assert_eq!(desk.book.conference_counts(), (1, 2));
+}
+
 #[test]
 fn an_incomplete_list_proves_nothing_gone() {
     let mut desk = Desk::new();
