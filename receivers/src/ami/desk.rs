@@ -48,15 +48,20 @@ pub(super) struct Outboxes {
 #[derive(Debug)]
 pub(super) struct Desk {
     context: Context,
+    endpoint: String,
     system_name: String,
     host: String,
     resource_attributes: BTreeMap<String, String>,
     resource: Resource,
+    session: Session,
     system: String,
     book: Book,
+    /// Since when the book counts.
+    since: Nanos,
     metrics: Option<Metrics>,
-    traces: Option<(Tracer, Outbox)>,
-    logs: Option<(Logs, Outbox)>,
+    traces: Option<Tracer>,
+    logs: Option<Logs>,
+    outboxes: Outboxes,
     counts: EventCounts,
     /// How far Asterisk's clock is ahead of this host's, or behind.
     ahead: i128,
@@ -65,22 +70,24 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn new(context: &Context, config: &Config, host: &str, outboxes: Outboxes) -> Self {
         let redactor = Redactor::new(&config.redaction);
-        let logs = |outbox| (Logs::new(&config.logs, redactor.clone(), context.build.version), outbox);
-        let traces = |outbox| (Tracer::new(context, config.traces.clone(), redactor.clone()), outbox);
-        let metrics = || {
-            let dialer = !config.dialer.agent_sessions.is_empty();
-            Metrics::new(&config.metrics, config.count_by, dialer, context.clock.unix_nanos())
-        };
+        let logs = || Logs::new(&config.logs, redactor.clone(), context.build.version);
+        let traces = || Tracer::new(context, config.traces.clone(), redactor.clone());
+        let dialer = !config.dialer.agent_sessions.is_empty();
+        let metrics = || Metrics::new(&config.metrics, config.count_by, dialer);
         let mut desk = Self {
+            endpoint: config.endpoint.clone(),
+            session: Session::default(),
             system: String::new(),
+            since: context.clock.unix_nanos(),
             metrics: outboxes.metrics.then(metrics),
             system_name: config.system_name.clone(),
             host: host.to_owned(),
             resource_attributes: config.resource_attributes.clone(),
             resource: Resource::default(),
             book: Book::new(config.book()),
-            traces: outboxes.traces.map(traces),
-            logs: outboxes.logs.map(logs),
+            traces: outboxes.traces.is_some().then(traces),
+            logs: outboxes.logs.is_some().then(logs),
+            outboxes,
             counts: EventCounts::new(context),
             ahead: 0,
             context: context.clone(),
@@ -98,8 +105,8 @@ impl Desk {
             mask.add(class);
         }
         let wanted = |kind: EventKind| {
-            self.logs.as_ref().is_some_and(|(logs, _)| logs.wants(kind))
-                || self.traces.as_ref().is_some_and(|(traces, _)| traces.wants(kind))
+            self.logs.as_ref().is_some_and(|logs| logs.wants(kind))
+                || self.traces.as_ref().is_some_and(|traces| traces.wants(kind))
         };
         for kind in EventKind::ALL.iter().filter(|kind| **kind != EventKind::Other && wanted(**kind)) {
             mask.add(class(*kind));
@@ -120,7 +127,8 @@ impl Desk {
 
     /// All metrics as of now.
     pub(super) fn collect(&self) -> Option<Batch> {
-        let metrics = self.metrics.as_ref()?.collect(&self.book, &self.system, self.now().happened);
+        let times = (self.since, self.now().happened);
+        let metrics = self.metrics.as_ref()?.collect(&self.book, &self.system, times);
         let scope = InstrumentationScope {
             name: SCOPE.to_owned(),
             version: self.context.build.version.to_owned(),
@@ -149,26 +157,47 @@ impl Desk {
         At { happened, received }
     }
 
-    /// The end: what is open is sent as it is. Nothing is taken after it.
-    pub(super) fn finish(&mut self) {
+    /// The end, nothing is taken after it. What is open is sent as it is, or left for an heir to [`take up`](Self::take_up).
+    pub(super) fn finish(&mut self, has_heir: bool) {
         let now = self.now().happened;
-        if let Some((traces, _)) = &mut self.traces {
+        if !has_heir && let Some(traces) = &mut self.traces {
             traces.shut_down(now);
         }
         self.flush();
-        self.traces = None;
-        self.logs = None;
+        // The carriers end behind what they have.
+        self.outboxes = Outboxes::default();
+    }
+
+    /// Goes on where `before` stopped, an instance with other settings: the time in between is like one without a
+    /// connection. Where the calls would be others, or are counted otherwise, those that are open end with `before`.
+    pub(super) fn take_up(&mut self, before: &mut Self) {
+        let same = self.endpoint == before.endpoint
+            && self.system_name == before.system_name
+            && self.book.config() == before.book.config()
+            && (before.traces.is_some() || self.traces.is_none());
+        if same {
+            mem::swap(&mut self.book, &mut before.book);
+            (self.since, self.ahead) = (before.since, before.ahead);
+            self.traces = self.traces.take().zip(before.traces.take()).map(|(new, old)| new.take_up(old));
+            self.introduce(&before.session);
+        } else if let Some(old) = &mut before.traces {
+            old.shut_down(self.context.clock.unix_nanos());
+            mem::swap(&mut self.outboxes, &mut before.outboxes);
+            before.send_traces();
+            mem::swap(&mut self.outboxes, &mut before.outboxes);
+        }
     }
 
     /// Resource and ids of what comes from this Asterisk.
     fn introduce(&mut self, session: &Session) {
+        self.session.clone_from(session);
         let own = [self.system_name.as_str(), session.system_name.as_str()];
         let named = own.into_iter().find(|name| !name.is_empty());
         named.unwrap_or(&self.host).clone_into(&mut self.system);
-        if let Some((logs, _)) = &mut self.logs {
+        if let Some(logs) = &mut self.logs {
             logs.set_system(&self.system);
         }
-        if let Some((traces, _)) = &mut self.traces {
+        if let Some(traces) = &mut self.traces {
             traces.set_system(&self.system);
         }
         let mut attributes = BTreeMap::from([("host.name", self.host.as_str()), ("service.name", SERVICE)]);
@@ -183,13 +212,13 @@ impl Desk {
 
     /// For those who look at what the book made of a signal.
     fn observe(&mut self, signal: &Signal<'_, '_>, at: At) {
-        if let Some((logs, _)) = &mut self.logs {
+        if let Some(logs) = &mut self.logs {
             logs.observe(signal, &self.book, at.received);
             if logs.waiting() >= BATCH || logs.waiting_bytes() >= BATCH_BYTES {
                 self.send_logs();
             }
         }
-        if let Some((traces, _)) = &mut self.traces {
+        if let Some(traces) = &mut self.traces {
             traces.observe(signal, &self.book, at);
             if traces.waiting() >= BATCH {
                 self.send_traces();
@@ -198,7 +227,7 @@ impl Desk {
     }
 
     fn send_traces(&mut self) {
-        let Some((traces, outbox)) = &mut self.traces else { return };
+        let Some((traces, outbox)) = self.traces.as_mut().zip(self.outboxes.traces.as_ref()) else { return };
         match traces.take(&self.resource) {
             Ok(Some(batch)) => outbox.put(batch),
             Ok(None) => {}
@@ -209,7 +238,7 @@ impl Desk {
     }
 
     fn send_logs(&mut self) {
-        let Some((logs, outbox)) = &mut self.logs else { return };
+        let Some((logs, outbox)) = self.logs.as_mut().zip(self.outboxes.logs.as_ref()) else { return };
         match logs.take(&self.resource) {
             Ok(Some(batch)) => outbox.put(batch),
             Ok(None) => {}
@@ -271,9 +300,9 @@ impl EventCounts {
     }
 
     fn flush(&mut self) {
-        let receiver = self.context.id.to_string();
         for kind in self.touched.drain(..) {
             let counter = self.counters[kind as usize].get_or_insert_with(|| {
+                let receiver = self.context.id.to_string();
                 self.context.telemetry.counter(
                     "otelcol_ami_events",
                     "Events of Asterisk, by name; rare ones together as other.",

@@ -46,6 +46,9 @@ pub fn factory() -> ReceiverFactory {
     })
 }
 
+/// What an instance leaves for the one that a reload puts in its place.
+const DESK: &str = "desk";
+
 /// The receiver.
 #[derive(Debug)]
 pub struct Ami {
@@ -53,6 +56,7 @@ pub struct Ami {
     config: Config,
     outputs: Outputs,
     finish_by: FinishBy,
+    desk: OnceLock<Arc<Mutex<Desk>>>,
     collector: OnceLock<Collector>,
 }
 
@@ -62,7 +66,8 @@ impl Ami {
     pub fn new(context: Context, config: Config, outputs: &Outputs) -> Self {
         let transport = if config.tls.is_some() { "tls" } else { "tcp" };
         let outputs = outputs.counted(&context, transport);
-        Self { context, config, outputs, finish_by: FinishBy::default(), collector: OnceLock::new() }
+        let (finish_by, desk, collector) = (FinishBy::default(), OnceLock::new(), OnceLock::new());
+        Self { context, config, outputs, finish_by, desk, collector }
     }
 
     /// Where items of a signal go, if anybody wants them; the carrier runs.
@@ -98,6 +103,10 @@ impl Component for Ami {
         let desk = Arc::new(Mutex::new(desk));
         let link = Link::new(&self.context, &self.config, mask, lists, Arc::clone(&desk))
             .map_err(ComponentError::from_display)?;
+        let Context { kind, id, handover, .. } = self.context.clone();
+        if let Some(before) = handover.take::<Arc<Mutex<Desk>>>(kind, &id, DESK) {
+            lock(&desk).take_up(&mut lock(&before));
+        }
 
         let tasks = &self.context.tasks;
         let stop = tasks.stop_token().clone();
@@ -110,9 +119,10 @@ impl Component for Ami {
             // Only a second start could find it set.
             let _ = self.collector.set(collector);
         }
+        let _ = self.desk.set(Arc::clone(&desk));
         tasks.spawn("ami link", async move {
             link.run().await;
-            lock(&desk).finish();
+            lock(&desk).finish(handover.has_heir(kind, &id));
         });
         tracing::info!(receiver = %self.context.id, endpoint = self.config.endpoint, "ami receiver started");
         Ok(())
@@ -122,6 +132,10 @@ impl Component for Ami {
         // Only a second shutdown could find it set.
         let _ = self.finish_by.set(deadline);
         let stopped = self.context.tasks.stop(deadline).await;
+        let Context { kind, id, handover, .. } = &self.context;
+        if let Some(desk) = self.desk.get().filter(|_| handover.has_heir(*kind, id)) {
+            handover.put(*kind, id, DESK, Arc::clone(desk));
+        }
         if let Some(collector) = self.collector.get() {
             collector.finish(deadline).await?;
         }

@@ -4,7 +4,7 @@ use otelcol_confmap::GoDuration;
 use serde::Deserialize;
 
 /// What the book is told by the settings.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct BookConfig {
     /// Bounds.
     pub(crate) limits: StateLimits,

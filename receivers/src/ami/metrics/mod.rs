@@ -28,7 +28,6 @@ pub(crate) struct Metrics {
     enabled: Vec<bool>,
     count_by: CountBy,
     dialer: bool,
-    start: Nanos,
 }
 
 /// The names under `metrics` that are no metric's, each with the nearest one that is.
@@ -37,17 +36,12 @@ pub(crate) fn unknown_names(settings: &BTreeMap<String, MetricSetting>) -> impl 
 }
 
 impl Metrics {
-    /// What the settings say. `dialer`: agents' sessions are told apart. Counters began at `start`.
-    pub(crate) fn new(
-        settings: &BTreeMap<String, MetricSetting>,
-        count_by: CountBy,
-        dialer: bool,
-        start: Nanos,
-    ) -> Self {
+    /// What the settings say. `dialer`: agents' sessions are told apart.
+    pub(crate) fn new(settings: &BTreeMap<String, MetricSetting>, count_by: CountBy, dialer: bool) -> Self {
         let enabled = |definition: &table::Definition| {
             settings.get(definition.name).and_then(|setting| setting.enabled).unwrap_or(definition.enabled)
         };
-        Self { enabled: DEFINITIONS.iter().map(enabled).collect(), count_by, dialer, start }
+        Self { enabled: DEFINITIONS.iter().map(enabled).collect(), count_by, dialer }
     }
 
     /// The classes of events that the metrics are made of which are sent.
@@ -56,10 +50,9 @@ impl Metrics {
         enabled.map(|(definition, _)| definition.class)
     }
 
-    /// All metrics as of `now`. `system` is what makes the trace ids of the calls.
-    pub(crate) fn collect(&self, book: &Book, system: &str, now: Nanos) -> Vec<Metric> {
-        let mut points =
-            Points { enabled: &self.enabled, system, start: self.start, now, metrics: Vec::new() };
+    /// All metrics as of `now`, counted from `start` on. `system` is what makes the trace ids of the calls.
+    pub(crate) fn collect(&self, book: &Book, system: &str, (start, now): (Nanos, Nanos)) -> Vec<Metric> {
+        let mut points = Points { enabled: &self.enabled, system, start, now, metrics: Vec::new() };
         if book.system().up {
             self.calls_now(book, &mut points);
             queues_now(book, &mut points);

@@ -19,7 +19,7 @@ use crate::ami::testing::play;
 fn all() -> Metrics {
     let off = DEFINITIONS.iter().filter(|definition| !definition.enabled);
     let on = MetricSetting { enabled: Some(true) };
-    Metrics::new(&off.map(|definition| (definition.name.to_owned(), on)).collect(), CountBy::Call, true, 1)
+    Metrics::new(&off.map(|definition| (definition.name.to_owned(), on)).collect(), CountBy::Call, true)
 }
 
 fn attributes(attributes: &[KeyValue]) -> String {
@@ -88,13 +88,13 @@ fn summary(transcript: &Transcript) -> String {
     let (mut most, mut fullest, mut end) = (0, String::new(), String::new());
     play(transcript, |signal, now| {
         if matches!(signal, Signal::Down) {
-            end = text(&metrics.collect(&book, "", now));
+            end = text(&metrics.collect(&book, "", (1, now)));
         }
         book.apply(&signal, now);
         let up = book.channels().count();
         if up > most {
             most = up;
-            let mut levels = metrics.collect(&book, "", now);
+            let mut levels = metrics.collect(&book, "", (1, now));
             levels.retain(|metric| match &metric.data {
                 Some(Data::Sum(sum)) => !sum.is_monotonic,
                 Some(Data::Gauge(_)) => metric.name.contains("channel") || metric.name.contains("bridge"),
@@ -167,12 +167,12 @@ fn no_number_channel_or_id_is_an_attribute() {
 fn two_hundred_calls_and_their_traces() {
     let mut book = Book::new(BookConfig::default());
     play(&Transcript::load("asterisk22", "load_200_calls"), |signal, now| book.apply(&signal, now));
-    let by_channel = Metrics::new(&BTreeMap::new(), CountBy::Channel, false, 1);
-    let lines = |metrics: &Metrics| text(&metrics.collect(&book, "pbx", 2));
+    let by_channel = Metrics::new(&BTreeMap::new(), CountBy::Channel, false);
+    let lines = |metrics: &Metrics| text(&metrics.collect(&book, "pbx", (1, 2)));
     assert!(lines(&all()).contains("asterisk.calls.total{channel_type=PJSIP} 200\n"));
     assert!(lines(&by_channel).contains("asterisk.calls.total{channel_type=PJSIP} 372\n"));
     assert!(!lines(&by_channel).contains("asterisk.agent.sessions"));
-    let metrics = all().collect(&book, "pbx", 2);
+    let metrics = all().collect(&book, "pbx", (1, 2));
     let duration = metrics.iter().find(|metric| metric.name == "asterisk.call.duration_ms").unwrap();
     let Some(Data::Histogram(histogram)) = &duration.data else { panic!("{duration:?}") };
     for exemplar in histogram.data_points.iter().flat_map(|point| &point.exemplars) {
@@ -188,16 +188,16 @@ fn two_hundred_calls_and_their_traces() {
 #[test]
 fn what_is_not_connected_has_no_levels() {
     let mut book = Book::new(BookConfig::default());
-    let metrics = Metrics::new(&BTreeMap::new(), CountBy::Call, false, 1);
+    let metrics = Metrics::new(&BTreeMap::new(), CountBy::Call, false);
     let names = |book: &Book| -> Vec<String> {
-        metrics.collect(book, "", 2).into_iter().map(|metric| metric.name).collect()
+        metrics.collect(book, "", (1, 2)).into_iter().map(|metric| metric.name).collect()
     };
     assert!(!names(&book).contains(&"asterisk.calls.active".to_owned()));
     book.apply(&Signal::Up(&Session::default()), 1);
     assert!(names(&book).contains(&"asterisk.calls.active".to_owned()));
     book.apply(&Signal::Down, 1);
     assert!(!names(&book).contains(&"asterisk.calls.active".to_owned()));
-    assert!(text(&metrics.collect(&book, "", 2)).contains("asterisk.ami.up 0\n"));
+    assert!(text(&metrics.collect(&book, "", (1, 2))).contains("asterisk.ami.up 0\n"));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn an_agents_session_is_no_call() {
         book.apply(&signal, now);
         most = most.max(book.calls().filter(|call| call.is_agent_session()).count());
     });
-    let found = text(&all().collect(&book, "", 2));
+    let found = text(&all().collect(&book, "", (1, 2)));
     assert_eq!(most, 1);
     for line in [
         "asterisk.calls.total{channel_type=Local} 3",
@@ -230,7 +230,7 @@ fn disabled_metrics_and_unknown_names() {
         ("asterisk.auth.failures".to_owned(), off),
         ("asterisk.calls.totals".to_owned(), off),
     ]);
-    let metrics = Metrics::new(&settings, CountBy::Call, false, 1);
+    let metrics = Metrics::new(&settings, CountBy::Call, false);
     let classes: BTreeSet<_> = metrics.classes().collect();
     assert_eq!(classes, BTreeSet::from(["agent", "call", "reporting", "system"]));
     assert_eq!(unknown_names(&settings).collect::<Vec<_>>(), ["asterisk.calls.totals"]);

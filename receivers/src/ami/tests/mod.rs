@@ -1,6 +1,7 @@
 //! The whole receiver, from a manager to the end of its outputs.
 
 mod cut;
+mod reload;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use otelcol_pdata::model::common::KeyValue;
 use otelcol_pdata::model::metrics::metric::Data;
 use otelcol_pdata::model::metrics::number_data_point::Value::{AsDouble, AsInt};
 use otelcol_pdata::model::trace::Span;
-use otelcol_pipeline::Kind;
+use otelcol_pipeline::{Kind, Shared};
 use otelcol_testkit::ami::{FakeAsterisk, Manners, SECRET, Transcript, USERNAME, World};
 use otelcol_testkit::{PATIENCE, Sink};
 
@@ -23,7 +24,25 @@ use super::*;
 struct Rig {
     asterisk: FakeAsterisk,
     sink: Arc<Sink>,
+    shared: Shared,
     ami: Ami,
+}
+
+fn receiver(
+    shared: &Shared,
+    asterisk: &FakeAsterisk,
+    sink: &Arc<Sink>,
+    change: impl FnOnce(&mut Config),
+) -> Ami {
+    let mut config = Config {
+        endpoint: asterisk.endpoint(),
+        username: USERNAME.to_owned(),
+        password: Opaque::from(SECRET),
+        ..Config::default()
+    };
+    change(&mut config);
+    let context = Context::new(shared, Kind::Receiver, "ami/test".parse().unwrap(), "");
+    Ami::new(context, config, &Outputs::to(&sink.consumer()))
 }
 
 impl Rig {
@@ -31,20 +50,19 @@ impl Rig {
         let mut world = World::new("asterisk22");
         world.name("pbx1", "22.10.1");
         let asterisk = FakeAsterisk::start(world, Manners::default());
-        let mut config = Config {
-            endpoint: asterisk.endpoint(),
-            username: USERNAME.to_owned(),
-            password: Opaque::from(SECRET),
-            ..Config::default()
-        };
-        change(&mut config);
-        let sink = Sink::new();
-        let context = Context::detached(Kind::Receiver, "ami/test");
-        let ami = Ami::new(context, config, &Outputs::to(&sink.consumer()));
-        ami.start(&Host::default()).await.unwrap();
-        let rig = Self { asterisk, sink, ami };
-        rig.asterisk.wait_until("the last list", |asterisk| asterisk.count("sipshowregistry") == 1).await;
+        let (sink, shared) = (Sink::new(), Shared::default());
+        let ami = receiver(&shared, &asterisk, &sink, change);
+        let rig = Self { asterisk, sink, shared, ami };
+        rig.begin().await;
         rig
+    }
+
+    async fn begin(&self) {
+        let before = self.asterisk.count("sipshowregistry");
+        self.ami.start(&Host::default()).await.unwrap();
+        self.asterisk
+            .wait_until("the last list", |asterisk| asterisk.count("sipshowregistry") > before)
+            .await;
     }
 
     async fn stop(&self) {

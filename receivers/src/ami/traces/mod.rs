@@ -112,6 +112,20 @@ impl Tracer {
         }
     }
 
+    /// Goes on with the traces that are open in a tracer with other settings.
+    pub(crate) fn take_up(self, mut before: Self) -> Self {
+        let variables = std::mem::take(&mut before.config.variables);
+        let renumbered = |number: u8| {
+            let name = variables.get(usize::from(number))?;
+            u8::try_from(self.config.variables.iter().position(|variable| variable == name)?).ok()
+        };
+        for span in before.open.values_mut().flat_map(|trace| &mut trace.spans) {
+            span.attributes.renumber_variables(renumbered);
+        }
+        let Self { config, report, system, finished, .. } = self;
+        Self { config, report, system, finished, ..before }
+    }
+
     /// Whether traces need events of this kind, those included that the book needs to know calls and legs.
     pub(crate) fn wants(&self, kind: EventKind) -> bool {
         use EventKind::*;
