@@ -48,7 +48,6 @@ impl Attributes {
     }
 
     /// Variables have other numbers from now on, or are wanted no more.
-    #[cfg(feature = "ami")]
     pub(crate) fn renumber_variables(&mut self, renumbered: impl Fn(u8) -> Option<u8>) {
         self.0.retain_mut(|(key, _)| match key {
             Attribute::Variable(number) => renumbered(*number).map(|new| *number = new).is_some(),
