@@ -9,10 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use otelcol_pipeline::storage::{StorageClient, StorageError, StorageOp};
-use otelcol_segment_log::OpenError;
+use otelcol_segment_log::{OpenError, sync_parent};
 
 use super::format::{self, Entries};
-use super::log::sync_parent;
 
 /// Where a file is and how it is written.
 #[derive(Debug, Clone)]

@@ -18,7 +18,7 @@ use otelcol_pipeline::telemetry::Counter;
 use otelcol_pipeline::{
     Component, ComponentError, ComponentId, Context, Extension, ExtensionFactory, Host, Kind,
 };
-use otelcol_segment_log::{patiently, space_name};
+use otelcol_segment_log::{patiently, space_name, sync_parent};
 
 pub use config::Config;
 
@@ -101,7 +101,7 @@ impl Component for FileStorage {
         }
         let permissions = self.config.permissions().map_err(ComponentError::new)?;
         let made = DirBuilder::new().recursive(true).mode(permissions).create(directory);
-        let made = made.and_then(|()| if self.config.fsync { log::sync_parent(directory) } else { Ok(()) });
+        let made = made.and_then(|()| if self.config.fsync { sync_parent(directory) } else { Ok(()) });
         made.map_err(|why| ComponentError::new(format!("create directory {}: {why}", directory.display())))
     }
 }

@@ -201,7 +201,10 @@ impl StorageLog for SegmentLog {
 }
 
 /// Brings the name of a file or directory to the disk.
-pub(super) fn sync_parent(path: &Path) -> std::io::Result<()> {
+///
+/// # Errors
+/// The directory that it is in can not be opened or synced.
+pub fn sync_parent(path: &Path) -> std::io::Result<()> {
     path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 

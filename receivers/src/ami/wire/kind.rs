@@ -83,8 +83,11 @@ kinds! {
     RegistryEntry, RegistrationsComplete, Agents, AgentsComplete, ParkedCallsComplete,
 }
 
+/// Kinds by their names.
+type Names = Vec<(&'static [u8], EventKind)>;
+
 /// By length: most names are told apart by it and their first letters.
-static BY_LENGTH: LazyLock<Vec<Vec<(&'static [u8], EventKind)>>> = LazyLock::new(|| {
+static BY_LENGTH: LazyLock<Vec<Names>> = LazyLock::new(|| {
     let mut by_length = Vec::new();
     for kind in EventKind::ALL.iter().filter(|kind| **kind != EventKind::Other) {
         let name = kind.name().as_bytes();
