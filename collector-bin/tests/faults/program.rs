@@ -313,6 +313,7 @@ pub(crate) fn can_trace() -> bool {
     is_possible(trace, "run a program under strace")
 }
 
+#[expect(clippy::print_stdout, reason = "a skip is to be seen")]
 fn is_possible(mut attempt: Command, what: &str) -> bool {
     let works = attempt.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
     assert!(works || std::env::var_os("CI").is_none(), "this user can not {what}");
