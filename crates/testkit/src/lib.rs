@@ -2,6 +2,7 @@
 
 pub mod ami;
 mod clock;
+mod csv;
 mod ledger;
 mod logs;
 mod loki;
@@ -13,6 +14,7 @@ mod server;
 mod sink;
 
 pub use clock::ManualClock;
+pub use csv::csv_fields;
 pub use ledger::{Ledger, Tally};
 pub use logs::LogCapture;
 pub use loki::{FakeLoki, LokiEntry, LokiPush};

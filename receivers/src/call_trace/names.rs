@@ -53,6 +53,7 @@ named! {
         Pickup = "pickup",
         Originate = "originate",
         Cdr = "cdr",
+        User = "user_event",
     }
 }
 
@@ -149,4 +150,6 @@ attributes! {
     CdrDuration = "asterisk.cdr.duration" Plain,
     CdrBillable = "asterisk.cdr.billable" Plain,
     CdrDestination = "asterisk.cdr.destination_channel" Channel,
+    UserEventType = "asterisk.user_event.type" Plain,
+    UserEventData = "asterisk.user_event.data" Text,
 }

@@ -27,7 +27,7 @@ pub(super) struct Calls {
 }
 
 /// Rows of a call are taken to be all there when the reading has come this much past its end, on top of the delay.
-const MARGIN: i64 = 60;
+pub(super) const MARGIN: i64 = 60;
 
 /// What a row did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,8 @@ use otelcol_net::config::ClientTls;
 use otelcol_pipeline::{ComponentConfig, ComponentId, ConfigIssue};
 use serde::Deserialize;
 
+pub use super::cel::{EventColumns, TracesConfig};
+use super::schema::{Required, Role, Shape, Wanted};
 use super::time;
 
 /// Settings of the receiver; the README tells what each means.
@@ -78,6 +80,8 @@ pub struct Config {
     pub system_name: String,
     /// What becomes of numbers and names in logs and traces.
     pub redaction: redaction::Settings,
+    /// Traces, from a table of channel events.
+    pub traces: TracesConfig,
     /// Number under which `mode: binlog` registers with the server; 0 makes one.
     pub server_id: u32,
     /// Limits.
@@ -143,6 +147,59 @@ pub struct Columns {
     pub system_name: String,
 }
 
+impl Columns {
+    /// What a CDR table looks like.
+    pub(super) fn shape(&self) -> Shape<'_> {
+        let wanted = |role, key, configured, usual| Wanted { role, key, configured, usual };
+        Shape {
+            setting: "columns",
+            wanted: vec![
+                wanted(Role::Id, "id", &self.id, &[]),
+                wanted(Role::Time, "time", &self.time, &["calldate", "start"]),
+                wanted(Role::Answer, "answer", &self.answer, &["answer"]),
+                wanted(Role::End, "end", &self.end, &["end"]),
+                wanted(Role::Duration, "duration", &self.duration, &["duration"]),
+                wanted(Role::Billsec, "billsec", &self.billsec, &["billsec"]),
+                wanted(Role::Disposition, "disposition", &self.disposition, &["disposition"]),
+                wanted(Role::Uniqueid, "uniqueid", &self.uniqueid, &["uniqueid"]),
+                wanted(Role::Linkedid, "linkedid", &self.linkedid, &["linkedid"]),
+                wanted(Role::Sequence, "sequence", &self.sequence, &["sequence"]),
+                wanted(Role::Channel, "channel", &self.channel, &["channel"]),
+                wanted(Role::Dstchannel, "dstchannel", &self.dstchannel, &["dstchannel"]),
+                wanted(Role::Dcontext, "dcontext", &self.dcontext, &["dcontext"]),
+                wanted(Role::Lastapp, "lastapp", &self.lastapp, &["lastapp"]),
+                wanted(Role::SystemName, "system_name", &self.system_name, &[]),
+            ],
+            required: &[
+                Required {
+                    roles: &[Role::Time],
+                    what: "the start of a call",
+                    usual: "calldate or start",
+                    key: "time",
+                },
+                Required {
+                    roles: &[Role::Disposition],
+                    what: "the disposition",
+                    usual: "disposition",
+                    key: "disposition",
+                },
+                Required {
+                    roles: &[Role::Uniqueid, Role::Linkedid],
+                    what: "the call's id",
+                    usual: "uniqueid or linkedid",
+                    key: "uniqueid",
+                },
+                Required {
+                    roles: &[Role::Duration, Role::End],
+                    what: "the duration",
+                    usual: "duration or end",
+                    key: "duration",
+                },
+            ],
+        }
+    }
+}
+
 /// What is held in memory at most.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -196,6 +253,7 @@ impl Default for Config {
             server_metrics: true,
             system_name: String::new(),
             redaction: redaction::Settings::default(),
+            traces: TracesConfig::default(),
             server_id: 0,
             limits: Limits::default(),
         }
@@ -269,17 +327,61 @@ impl Config {
         }
     }
 
-    /// The tables, each with its columns and zone.
-    pub(super) fn tables(&self) -> Vec<TableConfig> {
-        let of = |table: &TableConfig| TableConfig {
+    /// The CDR tables.
+    pub(super) fn tables(&self) -> Vec<TableSpec> {
+        let of = |table: &TableConfig| TableSpec {
             name: table.name.clone(),
-            columns: Some(table.columns.clone().unwrap_or_else(|| self.columns.clone())),
-            timezone: if table.timezone.is_empty() { self.timezone.clone() } else { table.timezone.clone() },
+            kind: TableKind::Cdr(table.columns.clone().unwrap_or_else(|| self.columns.clone())),
+            timezone: self.zone_of(&table.timezone),
         };
         if self.tables.is_empty() {
             return vec![of(&TableConfig { name: self.table.clone(), ..TableConfig::default() })];
         }
         self.tables.iter().map(of).collect()
+    }
+
+    /// The table of channel events, if traces are wanted.
+    pub(super) fn events_table(&self) -> Option<TableSpec> {
+        let traces = Some(&self.traces).filter(|traces| traces.enabled)?;
+        Some(TableSpec {
+            name: traces.table.clone(),
+            kind: TableKind::Cel(traces.columns.clone()),
+            timezone: self.zone_of(&traces.timezone),
+        })
+    }
+
+    fn zone_of(&self, own: &str) -> String {
+        if own.is_empty() { self.timezone.clone() } else { own.to_owned() }
+    }
+}
+
+/// A table that is read.
+#[derive(Debug, Clone)]
+pub(super) struct TableSpec {
+    /// Its name.
+    pub(super) name: String,
+    /// What is in it.
+    pub(super) kind: TableKind,
+    /// Zone of its times.
+    pub(super) timezone: String,
+}
+
+/// What is in a table, with the names of its columns.
+#[derive(Debug, Clone)]
+pub(super) enum TableKind {
+    /// Call detail records.
+    Cdr(Columns),
+    /// Channel events.
+    Cel(EventColumns),
+}
+
+impl TableKind {
+    /// What such a table looks like.
+    pub(super) fn shape(&self) -> Shape<'_> {
+        match self {
+            Self::Cdr(columns) => columns.shape(),
+            Self::Cel(columns) => columns.shape(),
+        }
     }
 }
 
@@ -359,19 +461,24 @@ impl ComponentConfig for Config {
         for found in self.redaction.issues() {
             issue(&format!("redaction::{}", found.path), found.message);
         }
+        for (path, message) in self.traces.issues() {
+            issue(&format!("traces::{path}"), message);
+        }
         let mut names = std::collections::HashSet::new();
-        for table in self.tables() {
+        for table in self.tables().into_iter().chain(self.events_table()) {
+            let (of_name, of_zone) = match table.kind {
+                TableKind::Cel(_) => ("traces::table", "traces::timezone"),
+                TableKind::Cdr(_) if self.tables.is_empty() => ("table", "timezone"),
+                TableKind::Cdr(_) => ("tables", "tables"),
+            };
             if table.name.is_empty() {
-                issue(
-                    if self.tables.is_empty() { "table" } else { "tables" },
-                    "expected the name of a table".to_owned(),
-                );
+                issue(of_name, "expected the name of a table".to_owned());
             }
             if !names.insert(table.name.clone()) {
-                issue("tables", format!("table {:?} is listed twice", table.name));
+                issue(of_name, format!("table {:?} is listed twice", table.name));
             }
             if let Err(message) = time::Zone::named(&table.timezone) {
-                issue(if self.tables.is_empty() { "timezone" } else { "tables" }, message);
+                issue(of_zone, message);
             }
         }
         issues

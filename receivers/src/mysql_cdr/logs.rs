@@ -1,6 +1,6 @@
 //! Each CDR as a log record.
 
-use otelcol_asterisk::ids::{call_root_span_id, call_trace_id};
+use otelcol_asterisk::ids::call_root_span_id;
 use otelcol_asterisk::redaction::{Kind, Redactor};
 use otelcol_pdata::model::common::any_value::Value;
 use otelcol_pdata::model::common::{AnyValue, InstrumentationScope, KeyValue};
@@ -10,12 +10,14 @@ use otelcol_pdata::model::{int, string};
 
 use super::metrics::SCOPE;
 use super::row::{CdrRow, Disposition};
+use super::schema::Role;
 use super::source::Source;
+use super::system::System;
 
 /// Writes log records.
 #[derive(Debug)]
 pub(super) struct LogWriter {
-    system_name: String,
+    system: System,
     redactor: Redactor,
     version: &'static str,
     resource: Resource,
@@ -56,14 +58,9 @@ fn nanos(seconds: i64) -> u64 {
 }
 
 impl LogWriter {
-    /// A writer; `system_name` is what the ids of traces are derived with.
-    pub(super) fn new(
-        system_name: &str,
-        redactor: Redactor,
-        version: &'static str,
-        resource: Resource,
-    ) -> Self {
-        Self { system_name: system_name.to_owned(), redactor, version, resource }
+    /// A writer; `system` is what the ids of traces are derived with.
+    pub(super) fn new(system: System, redactor: Redactor, version: &'static str, resource: Resource) -> Self {
+        Self { system, redactor, version, resource }
     }
 
     /// Log records of rows.
@@ -118,21 +115,9 @@ impl LogWriter {
 
     /// The ids of the call's trace and of its root span, as the `ami` receiver derives them; none without a linkedid.
     fn ids(&self, source: &Source, row: &CdrRow) -> Option<(Vec<u8>, Vec<u8>)> {
-        let of = |role: Option<usize>| row.values.get(role?)?.as_deref();
-        let roles = &source.layout.roles;
-        let linkedid = of(roles.linkedid).filter(|linkedid| !linkedid.is_empty())?;
-        let trace = call_trace_id(system(&self.system_name, of(roles.system_name), linkedid), linkedid);
+        let of = |role: Role| row.values.get(source.layout.place(role)?)?.as_deref();
+        let linkedid = of(Role::Linkedid).filter(|linkedid| !linkedid.is_empty())?;
+        let trace = self.system.trace_id(of(Role::SystemName), linkedid);
         Some((trace.to_vec(), call_root_span_id(&trace).to_vec()))
     }
-}
-
-/// The name of the system a call belongs to: a column's, the setting, or what Asterisk puts before its ids when it has a
-/// `systemname` (`pbx1-1795307195.0`).
-pub(super) fn system<'a>(configured: &'a str, column: Option<&'a str>, linkedid: &'a str) -> &'a str {
-    let before_id = || linkedid.rsplit_once('-').map(|(system, _)| system);
-    column
-        .filter(|column| !column.is_empty())
-        .or(Some(configured).filter(|configured| !configured.is_empty()))
-        .or_else(before_id)
-        .unwrap_or("")
 }

@@ -1,14 +1,18 @@
-//! Receiver of Asterisk's call detail records from a table of MariaDB or MySQL: each call counted once, across restarts.
+//! Receiver of Asterisk's call detail records from a table of MariaDB or MySQL: each call counted once, across restarts;
+//! and of its channel events, as traces.
 //! The README beside this file tells settings, metrics and what holds.
 //!
 //! One task owns the connection and the state of the tables. It reads chunks of rows (`source`) as a pure state
-//! machine says (`read`), lets the rows of a call meet (`calls`), writes all that follows as one record (`record`)
-//! and only then shows it; another task sends what is shown (`metrics`).
+//! machine says (`read`), lets the rows of a call meet (`calls`, or `cel` for its trace), writes all that follows as one record
+//! (`record`) and only then shows it; another task sends what is shown (`metrics`).
 
+mod book;
 mod calls;
+mod cel;
 pub mod config;
 mod connect;
 mod logs;
+mod look;
 mod metrics;
 mod read;
 mod record;
@@ -20,6 +24,7 @@ mod schema;
 mod seen;
 mod server;
 mod source;
+mod system;
 mod table;
 mod time;
 mod totals;
@@ -38,15 +43,17 @@ use otelcol_pipeline::{
 };
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use config::{Address, Config};
+use cel::TraceWriter;
+use config::{Address, Config, TableSpec};
 use logs::LogWriter;
 use metrics::{Metrics, Server, View};
 use run::{Shown, Worker};
+use system::System;
 
 /// The receiver as the table of components lists it.
 #[must_use]
 pub fn factory() -> ReceiverFactory {
-    ReceiverFactory::receiver("mysql_cdr", &[Signal::Metrics, Signal::Logs], create)
+    ReceiverFactory::receiver("mysql_cdr", &[Signal::Metrics, Signal::Traces, Signal::Logs], create)
         .aliases(&["mysql-cdr", "mysqlcdr"])
 }
 
@@ -71,6 +78,50 @@ struct MysqlCdr {
     left: Arc<Mutex<Option<Records>>>,
 }
 
+impl MysqlCdr {
+    /// Where logs go, if anybody wants them.
+    async fn logs(&self) -> Option<(Output, LogWriter)> {
+        let shared = &self.shared;
+        let output = shared.outputs.get(Signal::Logs);
+        let redactor = Redactor::new(&shared.config.redaction);
+        let version = shared.context.build.version;
+        let writer = || LogWriter::new(shared.system(), redactor, version, shared.server().resource());
+        output.is_connected().await.then(|| (output.clone(), writer()))
+    }
+
+    /// Where traces go, if anybody wants them.
+    async fn traces(&self) -> Option<(Output, TraceWriter)> {
+        let shared = &self.shared;
+        let (output, config) = (shared.outputs.get(Signal::Traces), &shared.config.traces);
+        let is_connected = output.is_connected().await;
+        match (is_connected, config.enabled) {
+            (true, false) => tracing::warn!(
+                receiver = %shared.context.id,
+                "in a traces pipeline, and traces::enabled is false: no traces are made"
+            ),
+            (false, true) => tracing::warn!(
+                receiver = %shared.context.id,
+                "traces::enabled is true, and the receiver is in no traces pipeline: no traces are made"
+            ),
+            _ => {}
+        }
+        let redactor = Redactor::new(&shared.config.redaction);
+        let version = shared.context.build.version;
+        let resource = || shared.server().resource();
+        let writer = || TraceWriter::new(shared.system(), config.clone(), redactor, version, resource());
+        (is_connected && config.enabled).then(|| (output.clone(), writer()))
+    }
+
+    /// The tables that somebody wants something of.
+    async fn wanted(&self, logs: bool, traces: bool) -> Vec<TableSpec> {
+        let config = &self.shared.config;
+        let records = logs || self.shared.outputs.get(Signal::Metrics).is_connected().await;
+        let records = if records { config.tables() } else { Vec::new() };
+        let events = config.events_table().filter(|_| traces);
+        records.into_iter().chain(events).collect()
+    }
+}
+
 struct Shared {
     context: Context,
     config: Config,
@@ -88,11 +139,16 @@ impl Shared {
         Server { host, port, database: &self.config.database }
     }
 
+    fn system(&self) -> System {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        System::new(&self.config.system_name, &host)
+    }
+
     /// A batch of what is shown.
     fn batch(&self) -> Batch {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let mut metrics = Metrics::new(self.context.clock.unix_nanos());
-        let several = shown.tables.len() > 1;
+        let several = self.config.tables.len() > 1;
         let window = i64::try_from(self.config.ratio_window.get().as_secs()).unwrap_or(900);
         for table in &shown.tables {
             if let Some(totals) = &table.totals {
@@ -125,7 +181,9 @@ impl Component for MysqlCdr {
         let shared = &self.shared;
         let (context, config) = (&shared.context, &shared.config);
         let storage = open_storage(config, host, context).await?;
-        let names: Vec<String> = config.tables().into_iter().map(|table| table.name).collect();
+        let (logs, traces) = (self.logs().await, self.traces().await);
+        let tables = self.wanted(logs.is_some(), traces.is_some()).await;
+        let names: Vec<String> = tables.iter().map(|table| table.name.clone()).collect();
         let handed: Option<Records> = context.handover.take(context.kind, &context.id, RECORDS);
         let mut records = Vec::new();
         for name in &names {
@@ -143,17 +201,8 @@ impl Component for MysqlCdr {
                 "no storage is set: after a restart counting begins anew at start_at, and calls meanwhile are lost or counted again"
             );
         }
-        let logs = shared.outputs.get(Signal::Logs).clone();
-        let logs = logs.is_connected().await.then(|| {
-            let writer = LogWriter::new(
-                &config.system_name,
-                Redactor::new(&config.redaction),
-                context.build.version,
-                shared.server().resource(),
-            );
-            (logs, writer)
-        });
-        let mut worker = Worker::new(context, config.clone(), logs, storage, Arc::clone(&shared.shown));
+        let shown = Arc::clone(&shared.shown);
+        let mut worker = Worker::new(context, config.clone(), tables, logs, traces, storage, shown);
         worker.restore(records).map_err(ComponentError::new)?;
 
         let left = Arc::clone(&self.left);

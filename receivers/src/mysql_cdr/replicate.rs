@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::config::Mode;
 use super::connect::{Db, DbError, Flavor, explain};
 use super::read::binlog::{Follower, Meaning, column_text, is_before};
-use super::row::CdrRow;
+use super::row::TableRow;
 use super::run::Worker;
 use super::source::Source;
 use super::table::{BinlogPosition, Reader};
@@ -71,7 +71,7 @@ struct Replication {
     stream: BinlogStream,
     follower: Follower,
     /// Rows of the transaction under way, each with its table.
-    rows: Vec<(usize, CdrRow)>,
+    rows: Vec<(usize, TableRow)>,
     /// The transaction is over.
     complete: bool,
     commit_at: Option<Instant>,
@@ -90,7 +90,7 @@ impl Worker {
         // What was written meanwhile comes first.
         let read_by = self.now().wall_ms;
         for table in self.entries.iter_mut().filter_map(|entry| entry.table.as_mut()) {
-            table.calls.due_after(read_by.saturating_add(table.settings.settle_ms));
+            table.book.due_after(read_by.saturating_add(table.settings.settle_ms));
         }
         let now = Instant::now();
         let mut replication = Replication {
@@ -149,7 +149,7 @@ impl Worker {
         loop {
             let stats_due = Instant::now() + self.config.collection_interval.get();
             let now = self.now();
-            let due = self.entries.iter().filter_map(|entry| entry.table.as_ref()?.calls.next_due()).min();
+            let due = self.entries.iter().filter_map(|entry| entry.table.as_ref()?.book.next_due()).min();
             let due =
                 due.map(|due| Instant::now() + Duration::from_millis(due.saturating_sub(now.wall_ms) + 1));
             let wake =
@@ -214,7 +214,7 @@ impl Worker {
     fn entry_of(&self, map: &TableMapEvent<'_>) -> Option<usize> {
         let (database, table) = (map.database_name(), map.table_name());
         self.entries.iter().position(|entry| {
-            let of = entry.config.name.split_once('.').unwrap_or((&self.config.database, &entry.config.name));
+            let of = entry.spec.name.split_once('.').unwrap_or((&self.config.database, &entry.spec.name));
             of == (&*database, &*table)
         })
     }
@@ -225,9 +225,9 @@ impl Worker {
         source: &Source,
         rows: &RowsEventData<'_>,
         map: &TableMapEvent<'_>,
-    ) -> std::io::Result<Vec<(usize, CdrRow)>> {
+    ) -> std::io::Result<Vec<(usize, TableRow)>> {
         let seed = self.entries.get(n).and_then(|entry| entry.table.as_ref()).map_or(0, |table| table.seed);
-        let decoder = source.decoder(seed, self.logs.is_some(), self.config.limits.value_bytes);
+        let decoder = source.decoder(seed, self.keep(n), self.config.limits.value_bytes);
         let now = self.now().seconds();
         let mut decoded = Vec::new();
         for row in rows.rows(map) {
@@ -282,6 +282,7 @@ impl Worker {
         }
         let position = replication.follower.position().clone();
         for n in 0..self.entries.len() {
+            self.send_traces(n).await;
             if let Some(table) = self.entries.get_mut(n).and_then(|entry| entry.table.as_mut()) {
                 let is_behind = table.binlog.as_ref().is_none_or(|known| is_before(known, &position));
                 if is_behind {

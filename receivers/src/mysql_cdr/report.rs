@@ -20,6 +20,10 @@ pub(super) struct Report {
     errors: Counter,
     storage_errors: Counter,
     log_drops: Noted,
+    traces: Counter,
+    cut_open: Noted,
+    cut_age: Noted,
+    cut_spans: Noted,
     replication_gaps: Counter,
     poll_seconds: Gauge,
     identities: Gauge,
@@ -52,7 +56,26 @@ impl Report {
             ),
             said: AtomicBool::new(false),
         };
+        let cut = |reason: &str| {
+            Noted {
+            counter: telemetry.counter(
+                "otelcol_receiver_mysql_cdr_traces_cut",
+                "Calls without a whole trace (open_calls: none; age: sent before the call's end) and spans that were left out \
+                 (spans), by the limit that was reached.",
+                &[("receiver", receiver.as_str()), ("reason", reason)],
+            ),
+            said: AtomicBool::new(false),
+        }
+        };
         Self {
+            traces: telemetry.counter(
+                "otelcol_receiver_mysql_cdr_traces",
+                "Traces of calls that were sent.",
+                &label,
+            ),
+            cut_open: cut("open_calls"),
+            cut_age: cut("age"),
+            cut_spans: cut("spans"),
             late: odd("late"),
             too_old: odd("too_old"),
             no_time: odd("no_time"),
@@ -106,7 +129,7 @@ impl Report {
     pub(super) fn odd(&self, table: &str, odd: Oddities) {
         let receiver = &self.context.id;
         if self.late.add(odd.late) {
-            tracing::warn!(%receiver, table, "a row came after its call had been counted: raise settle; more are counted in otelcol_receiver_mysql_cdr_odd_rows");
+            tracing::warn!(%receiver, table, "a row came after its call had been counted or its trace sent: raise settle; more are counted in otelcol_receiver_mysql_cdr_odd_rows");
         }
         if self.too_old.add(odd.too_old) {
             tracing::info!(%receiver, table, "rows of before start_at or longest_call are left out; they are counted in otelcol_receiver_mysql_cdr_odd_rows");
@@ -148,6 +171,26 @@ impl Report {
     pub(super) fn dropped(&self, records: usize, error: &str) {
         if self.log_drops.add(records as u64) {
             tracing::error!(receiver = %self.context.id, records, error, "CDR records were refused for good; more are counted in otelcol_receiver_mysql_cdr_dropped_records");
+        }
+    }
+
+    /// Calls got no whole trace: because too many were open, and because of their age.
+    pub(super) fn cut(&self, (open_calls, age): (u64, u64)) {
+        let receiver = &self.context.id;
+        for (noted, count, setting) in
+            [(&self.cut_open, open_calls, "open_calls"), (&self.cut_age, age, "call_age")]
+        {
+            if noted.add(count) {
+                tracing::warn!(%receiver, "a call has no whole trace because traces::limits::{setting} was reached; further ones are counted in otelcol_receiver_mysql_cdr_traces_cut");
+            }
+        }
+    }
+
+    /// Traces are on their way, with spans left out.
+    pub(super) fn sent_traces(&self, traces: usize, dropped_spans: u64) {
+        self.traces.add(traces as u64);
+        if self.cut_spans.add(dropped_spans) {
+            tracing::warn!(receiver = %self.context.id, "spans of a call were left out because traces::limits::spans_per_call was reached; further ones are counted in otelcol_receiver_mysql_cdr_traces_cut");
         }
     }
 

@@ -1,4 +1,4 @@
-//! A row of a CDR table, and what of it counts.
+//! Rows of tables as they are read, and what of a CDR counts.
 
 use std::borrow::Cow;
 use std::hash::Hasher as _;
@@ -7,7 +7,8 @@ use mysql_async::Value;
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash64;
 
-use super::schema::Layout;
+use super::cel::Event;
+use super::schema::{Layout, Role};
 use super::time::{self, Naive, Zone};
 
 /// How a call ended, the best first: of several rows of a call the first of these counts.
@@ -106,21 +107,55 @@ impl Leg {
     }
 }
 
-/// A row, read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CdrRow {
+/// A row, read: what finding rows needs to know, and what it says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct TableRow {
     /// Its key, where the table has one.
     pub(super) id: Option<u64>,
     /// Whether the time was one: a zero date or NULL is replaced by the uniqueid's.
     pub(super) has_time: bool,
     /// Hash of what makes the row this row.
     pub(super) identity: u64,
+    /// Its time, as the table's clock has it.
+    pub(super) time: Naive,
+    /// When it was written, about, as the table's clock has it.
+    pub(super) written: Naive,
+    /// The same in UTC, seconds.
+    pub(super) written_utc: i64,
+    /// What it says.
+    pub(super) body: Body,
+}
+
+/// What a row says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Body {
+    /// Of a leg of a call that ended.
+    Cdr(CdrRow),
+    /// Of something that happened on a channel.
+    Cel(Event),
+}
+
+/// A call detail record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CdrRow {
     /// Hash of the call's id.
     pub(super) call: u64,
     /// What it says about its call.
     pub(super) leg: Leg,
     /// All columns as text, in the layout's order, where logs are wanted.
     pub(super) values: Vec<Option<String>>,
+}
+
+/// What is kept of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// What a CDR counts for; with `values` all its columns.
+    Cdr {
+        /// Logs are wanted.
+        values: bool,
+    },
+    /// A channel event.
+    Cel,
 }
 
 /// Reads rows of one table.
@@ -130,37 +165,71 @@ pub(super) struct Decoder {
     pub(super) zone: Zone,
     /// Keeps hashes of this record apart from any that were made up for another.
     pub(super) seed: u64,
-    /// Keep all columns.
-    pub(super) values: bool,
+    pub(super) keep: Keep,
     /// Bytes of one value.
     pub(super) value_bytes: usize,
 }
 
+/// The time of a row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowTime {
+    /// As the column has it, if it is one.
+    pub(super) parsed: Option<Naive>,
+    /// The same, or what stands in for it.
+    pub(super) naive: Naive,
+    /// In UTC, seconds.
+    pub(super) utc: i64,
+}
+
 impl Decoder {
     /// Reads a row; `value` gives the column at a place of the layout. `now` stands in for a time that nobody knows.
-    pub(super) fn decode<'v>(&self, value: impl Fn(usize) -> Option<Cow<'v, str>>, now: i64) -> CdrRow {
-        let roles = &self.layout.roles;
-        let of = |role: Option<usize>| role.and_then(&value).unwrap_or(Cow::Borrowed(""));
-        let uniqueid = of(roles.uniqueid);
-        let linkedid = of(roles.linkedid);
-        let time_text = of(roles.time);
-        let (channel, dstchannel) = (of(roles.channel), of(roles.dstchannel));
-        let (duration_text, billsec_text) = (of(roles.duration), of(roles.billsec));
-        let end_text = of(roles.end);
+    pub(super) fn decode<'v>(&self, value: impl Fn(usize) -> Option<Cow<'v, str>>, now: i64) -> TableRow {
+        match self.keep {
+            Keep::Cdr { values } => self.decode_cdr(value, values, now),
+            Keep::Cel => super::cel::decode(self, &value, now),
+        }
+    }
 
-        let hint = uniqueid_seconds(&uniqueid).or_else(|| uniqueid_seconds(&linkedid));
+    /// The text of the column in a role; empty where there is none.
+    pub(super) fn text<'v>(
+        &self,
+        value: &impl Fn(usize) -> Option<Cow<'v, str>>,
+        role: Role,
+    ) -> Cow<'v, str> {
+        self.layout.place(role).and_then(value).unwrap_or(Cow::Borrowed(""))
+    }
+
+    /// The time of a row of a channel or call.
+    pub(super) fn time(&self, text: &str, uniqueid: &str, linkedid: &str, now: i64) -> RowTime {
+        let hint = uniqueid_seconds(uniqueid).or_else(|| uniqueid_seconds(linkedid));
         let zone = if self.layout.time_is_utc { &Zone::utc() } else { &self.zone };
-        let parsed = time::parse(&time_text);
+        let parsed = time::parse(text);
         let naive = parsed.unwrap_or_else(|| zone.to_naive(hint.unwrap_or(now)));
-        let start = parsed.map_or(hint.unwrap_or(now), |naive| zone.to_utc(naive, hint));
+        let utc = parsed.map_or(hint.unwrap_or(now), |naive| zone.to_utc(naive, hint));
+        RowTime { parsed, naive, utc }
+    }
+
+    fn decode_cdr<'v>(
+        &self,
+        value: impl Fn(usize) -> Option<Cow<'v, str>>,
+        values: bool,
+        now: i64,
+    ) -> TableRow {
+        let of = |role: Role| self.text(&value, role);
+        let (uniqueid, linkedid) = (of(Role::Uniqueid), of(Role::Linkedid));
+        let time_text = of(Role::Time);
+        let (channel, dstchannel) = (of(Role::Channel), of(Role::Dstchannel));
+        let (duration_text, billsec_text) = (of(Role::Duration), of(Role::Billsec));
+        let end_text = of(Role::End);
+        let RowTime { parsed, naive, utc: start } = self.time(&time_text, &uniqueid, &linkedid, now);
         let between = |from: &str, to: &str| {
             let seconds = time::parse(to)?.checked_sub(time::parse(from)?)?;
             Some(seconds.max(0).saturating_mul(1000))
         };
-        let answer_text = of(roles.answer);
+        let answer_text = of(Role::Answer);
         let duration = milliseconds(&duration_text).or_else(|| between(&time_text, &end_text)).unwrap_or(0);
         let billsec = milliseconds(&billsec_text).or_else(|| between(&answer_text, &end_text)).unwrap_or(0);
-        let disposition = Disposition::parse(&of(roles.disposition));
+        let disposition = Disposition::parse(&of(Role::Disposition));
         let answer_time = (disposition == Disposition::Answered)
             .then(|| between(&time_text, &answer_text).unwrap_or_else(|| (duration - billsec).max(0)));
         let (technology, trunk) = peer(&dstchannel);
@@ -170,10 +239,10 @@ impl Decoder {
         for part in [
             &*uniqueid,
             &*linkedid,
-            &*of(roles.sequence),
+            &*of(Role::Sequence),
             &*channel,
             &*dstchannel,
-            &*of(roles.lastapp),
+            &*of(Role::Lastapp),
             disposition.as_str(),
         ] {
             hash.write(part.as_bytes());
@@ -186,25 +255,36 @@ impl Decoder {
         let call = if linkedid.is_empty() { &uniqueid } else { &linkedid };
         // A row that names no call is one.
         let call = if call.is_empty() { identity } else { XxHash64::oneshot(self.seed, call.as_bytes()) };
-        CdrRow {
-            id: roles.id.and_then(&value).and_then(|id| id.parse().ok()),
+        let leg = Leg {
+            disposition,
+            minus_duration: -duration,
+            minus_billsec: -billsec,
+            start,
+            answer_time,
+            naive,
+            context: of(Role::Dcontext).into_owned(),
+            application: of(Role::Lastapp).into_owned(),
+            technology: technology.to_owned(),
+            trunk: trunk.to_owned(),
+        };
+        TableRow {
+            id: self.id(&value),
             has_time: parsed.is_some(),
             identity,
-            call,
-            leg: Leg {
-                disposition,
-                minus_duration: -duration,
-                minus_billsec: -billsec,
-                start,
-                answer_time,
-                naive,
-                context: of(roles.dcontext).into_owned(),
-                application: of(roles.lastapp).into_owned(),
-                technology: technology.to_owned(),
-                trunk: trunk.to_owned(),
-            },
-            values: if self.values { self.texts(value) } else { Vec::new() },
+            time: naive,
+            written: leg.naive_end(),
+            written_utc: leg.end(),
+            body: Body::Cdr(CdrRow {
+                call,
+                leg,
+                values: if values { self.texts(value) } else { Vec::new() },
+            }),
         }
+    }
+
+    /// The row's key, where the table has one.
+    pub(super) fn id<'v>(&self, value: &impl Fn(usize) -> Option<Cow<'v, str>>) -> Option<u64> {
+        self.layout.place(Role::Id).and_then(value).and_then(|id| id.parse().ok())
     }
 
     fn texts<'v>(&self, value: impl Fn(usize) -> Option<Cow<'v, str>>) -> Vec<Option<String>> {

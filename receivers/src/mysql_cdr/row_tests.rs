@@ -13,12 +13,25 @@ pub(crate) fn decoder(names: &[&str], zone: Zone) -> Decoder {
         ordinal,
     };
     let found: Vec<Column> = names.iter().enumerate().map(column).collect();
-    let layout = Layout::new("`a`.`cdr`".to_owned(), &found, &[], &Columns::default(), true, 4096).unwrap();
-    Decoder { layout, zone, seed: 7, values: false, value_bytes: 4096 }
+    let columns = Columns::default();
+    let layout = Layout::new("`a`.`cdr`".to_owned(), &found, &[], &columns.shape(), true, 4096).unwrap();
+    Decoder { layout, zone, seed: 7, keep: Keep::Cdr { values: false }, value_bytes: 4096 }
+}
+
+fn read(decoder: &Decoder, values: &[Option<&'static str>]) -> TableRow {
+    decoder.decode(|place| values[place].map(Cow::Borrowed), 1_795_307_999)
+}
+
+/// The call detail record of a row.
+pub(crate) fn cdr(row: TableRow) -> CdrRow {
+    match row.body {
+        Body::Cdr(cdr) => cdr,
+        Body::Cel(event) => panic!("{event:?}"),
+    }
 }
 
 fn decode(decoder: &Decoder, values: &[Option<&'static str>]) -> CdrRow {
-    decoder.decode(|place| values[place].map(Cow::Borrowed), 1_795_307_999)
+    cdr(read(decoder, values))
 }
 
 #[test]
@@ -66,7 +79,7 @@ fn a_row_with_all_columns() {
         ],
         Zone::named("Europe/Berlin").unwrap(),
     );
-    let row = decode(
+    let row = read(
         &decoder,
         &[
             Some("2026-11-22 01:26:35"),
@@ -83,6 +96,8 @@ fn a_row_with_all_columns() {
         ],
     );
     assert_eq!(row.id, Some(42));
+    assert_eq!((row.time, row.written, row.written_utc), (1_795_310_795, 1_795_310_807, 1_795_307_207));
+    let row = cdr(row);
     assert_eq!(
         (row.leg.start, row.leg.end(), row.leg.answer_time),
         (1_795_307_195, 1_795_307_207, Some(3000))
@@ -95,11 +110,15 @@ fn a_row_with_all_columns() {
 #[test]
 fn nulls_and_zero_dates_cost_no_row() {
     let decoder = decoder(&["start", "answer", "end", "disposition", "uniqueid"], Zone::utc());
-    let row = decode(&decoder, &[Some("0000-00-00 00:00:00"), None, None, None, Some("1795307195.0")]);
-    assert_eq!((row.has_time, row.leg.start, row.leg.duration()), (false, 1_795_307_195, 0));
+    let row = read(&decoder, &[Some("0000-00-00 00:00:00"), None, None, None, Some("1795307195.0")]);
+    assert!(!row.has_time);
+    let row = cdr(row);
+    assert_eq!((row.leg.start, row.leg.duration()), (1_795_307_195, 0));
     assert_eq!(row.leg.disposition, Disposition::Other);
-    let nameless = decode(&decoder, &[None, None, None, None, None]);
-    assert_eq!((nameless.call, nameless.leg.start), (nameless.identity, 1_795_307_999));
+    let nameless = read(&decoder, &[None, None, None, None, None]);
+    let identity = nameless.identity;
+    let nameless = cdr(nameless);
+    assert_eq!((nameless.call, nameless.leg.start), (identity, 1_795_307_999));
     let computed = decode(
         &decoder,
         &[

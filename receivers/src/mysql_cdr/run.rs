@@ -1,4 +1,5 @@
-//! The work of an instance: connect, look at each table, write the record, show what is in it, wait.
+//! The work of an instance: connect, look at each table (`look`), send what is new, write the record, show what is in it,
+//! wait.
 
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,17 +10,17 @@ use otelcol_pipeline::storage::{StorageClient, StorageOp};
 use otelcol_pipeline::{Context, Output};
 use tokio::time::Instant;
 
-use super::config::{Config, Mode, StartAt, TableConfig};
+use super::book::Book;
+use super::cel::TraceWriter;
+use super::config::{Config, Mode, TableSpec};
 use super::connect::{Backoff, Db, DbError};
 use super::logs::LogWriter;
-use super::read::by_id::ById;
-use super::read::window::{Ask, Window};
 use super::record;
 use super::report::Report;
-use super::row::{CdrRow, Decoder};
+use super::row::{Body, TableRow};
 use super::server::{self, Growth, ServerStats};
 use super::source::Source;
-use super::table::{BinlogPosition, Now, Oddities, Reader, Settings, Table};
+use super::table::{Now, Oddities, Reader, Settings, Table};
 use super::time::Zone;
 use super::totals::{Rules, Totals};
 
@@ -51,14 +52,14 @@ pub(super) struct ShownTable {
 
 /// A table of the settings, and what is known of it.
 pub(super) struct Entry {
-    pub(super) config: TableConfig,
+    pub(super) spec: TableSpec,
     /// What was counted; none before the first look.
     pub(super) table: Option<Table>,
     /// How it is read; none before the server was asked.
     pub(super) source: Option<Source>,
     /// Rows are in the state whose logs are not on their way yet.
     unsent: bool,
-    full_at: Option<u64>,
+    pub(super) full_at: Option<u64>,
     committed: Instant,
 }
 
@@ -67,6 +68,7 @@ pub(super) struct Worker {
     pub(super) context: Context,
     pub(super) config: Config,
     pub(super) logs: Option<(Output, LogWriter)>,
+    pub(super) traces: Option<(Output, TraceWriter)>,
     pub(super) storage: Option<Arc<dyn StorageClient>>,
     pub(super) shown: Arc<Mutex<Shown>>,
     pub(super) report: Report,
@@ -80,30 +82,30 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// A worker that has done nothing yet.
-    ///
-    /// # Errors
-    /// A zone is unknown.
+    /// A worker that has done nothing yet, for these tables.
     pub(super) fn new(
         context: &Context,
         config: Config,
+        tables: Vec<TableSpec>,
         logs: Option<(Output, LogWriter)>,
+        traces: Option<(Output, TraceWriter)>,
         storage: Option<Arc<dyn StorageClient>>,
         shown: Arc<Mutex<Shown>>,
     ) -> Self {
         let born = Instant::now();
-        let entry = |table: TableConfig| Entry {
-            config: table,
+        let entry = |spec: TableSpec| Entry {
+            spec,
             table: None,
             source: None,
             unsent: false,
             full_at: None,
             committed: born,
         };
-        let entries = config.tables().into_iter().map(entry).collect();
+        let entries = tables.into_iter().map(entry).collect();
         Self {
             context: context.clone(),
             logs,
+            traces,
             storage,
             shown,
             report: Report::new(context),
@@ -130,9 +132,8 @@ impl Worker {
         std::hash::RandomState::new().build_hasher().finish().to_le_bytes()[0]
     }
 
-    fn settings(&self, entry: usize) -> Result<Settings, String> {
-        let zone = self.entries.get(entry).map_or("", |entry| entry.config.timezone.as_str());
-        Ok(Settings::new(&self.config, Zone::named(zone)?))
+    pub(super) fn settings(&self, spec: &TableSpec) -> Result<Settings, String> {
+        Ok(Settings::new(&self.config, &spec.kind, Zone::named(&spec.timezone)?))
     }
 
     /// Takes up what an earlier run or instance left: `records` are in the order of the tables.
@@ -143,17 +144,18 @@ impl Worker {
         let now = self.now();
         let mut shown = Vec::new();
         for (n, bytes) in records.into_iter().enumerate() {
-            let settings = self.settings(n)?;
+            let Some(spec) = self.entries.get(n).map(|entry| &entry.spec) else { break };
+            let settings = self.settings(spec)?;
             let rules = settings.rules.clone();
             let Some(entry) = self.entries.get_mut(n) else { break };
             if let Some(bytes) = bytes {
                 let table = record::read(&bytes, settings, now).map_err(|error| {
-                    format!("the record of table {} cannot be read: {error}", entry.config.name)
+                    format!("the record of table {} cannot be read: {error}", entry.spec.name)
                 })?;
                 entry.table = Some(table);
             }
-            let totals = entry.table.as_ref().map(|table| Arc::new(table.totals.clone()));
-            shown.push(ShownTable { name: entry.config.name.clone(), rules, totals });
+            let totals = entry.table.as_ref().and_then(|table| table.book.totals().cloned()).map(Arc::new);
+            shown.push(ShownTable { name: entry.spec.name.clone(), rules, totals });
         }
         self.shown().tables = shown;
         Ok(())
@@ -196,7 +198,7 @@ impl Worker {
                     backoff.reset();
                     let identities = self.entries.iter().filter_map(|entry| entry.table.as_ref());
                     let identities =
-                        identities.map(|table| table.rows.len() + table.calls.sizes().1).sum::<usize>();
+                        identities.map(|table| table.rows.len() + table.book.identities()).sum::<usize>();
                     self.report.looked(took, identities);
                     if let Some(db) = &self.db {
                         self.report.works(&db.version);
@@ -247,6 +249,7 @@ impl Worker {
             if let Some(table) = self.entries.get_mut(n).and_then(|entry| entry.table.as_mut()) {
                 table.settle(now, due_ms, None);
             }
+            self.send_traces(n).await;
             self.commit(n).await;
         }
     }
@@ -289,217 +292,23 @@ impl Worker {
             return Ok(());
         }
         self.stats_at = Some(Instant::now());
-        let names: Vec<String> = self.entries.iter().map(|entry| entry.config.name.clone()).collect();
+        let names: Vec<String> = self.entries.iter().map(|entry| entry.spec.name.clone()).collect();
         let mono_ms = self.now().mono_ms;
         let stats = server::read(db, &self.config.database, &names, &mut self.growth, mono_ms).await?;
         self.shown().server = Some(stats);
         Ok(())
     }
 
-    async fn look_at(&mut self, db: &mut Db, n: usize) -> Result<(), DbError> {
-        self.open(db, n).await?;
-        let end_of_log = self.begin_replication(db, n).await?;
-        if self.config.mode == Mode::Binlog && end_of_log.is_none() {
-            return Ok(());
-        }
-        let Some(entry) = self.entries.get(n) else { return Ok(()) };
-        let (Some(source), Some(table)) = (entry.source.clone(), entry.table.as_ref()) else { return Ok(()) };
-        if !source.is_readable(&self.config) {
-            // Replication alone: rows of before it began are not read.
-            tracing::warn!(
-                receiver = %self.context.id, table = source.name,
-                "no index begins with the time or a key: only rows that are written from now on are read"
-            );
-            return self.replicate_from(n, end_of_log).await;
-        }
-        let decoder = source.decoder(table.seed, self.logs.is_some(), self.config.limits.value_bytes);
-        if source.by_key {
-            self.look_by_key(db, n, &source, &decoder).await?;
-        } else {
-            self.look_by_time(db, n, &source, &decoder).await?;
-        }
-        self.replicate_from(n, end_of_log).await
-    }
-
-    /// Writes the record after a look; replication goes on at `end_of_log`.
-    async fn replicate_from(&mut self, n: usize, end_of_log: Option<BinlogPosition>) -> Result<(), DbError> {
-        if let (Some(table), Some(position)) = (self.table(n), end_of_log) {
-            table.binlog = Some(position);
-            table.marking = false;
-            table.dirty = true;
-        }
-        self.commit(n).await;
-        Ok(())
-    }
-
-    /// Asks the server about a table that is not known yet, and decides where the first look begins.
-    async fn open(&mut self, db: &mut Db, n: usize) -> Result<(), DbError> {
-        let Some(entry) = self.entries.get(n) else { return Ok(()) };
-        if entry.source.is_some() {
-            return Ok(());
-        }
-        let all = self.logs.is_some();
-        let source = Source::open(db, &self.config, &entry.config, all).await?;
-        tracing::info!(
-            receiver = %self.context.id, table = source.name,
-            by = if source.by_key { "key" } else { "time" },
-            "reading CDR table"
-        );
-        let now = self.now();
-        let mut settings = self.settings(n).map_err(DbError::Table)?;
-        if source.layout.time_is_utc {
-            settings.rules.zone = Zone::utc();
-        }
-        let start = self.config.start().map_err(DbError::Table)?;
-        let Some(entry) = self.entries.get_mut(n) else { return Ok(()) };
-        match &mut entry.table {
-            Some(table) => {
-                table.settings = settings;
-                if table.read_by_key(source.by_key) {
-                    tracing::info!(receiver = %self.context.id, table = source.name, "the table is read in another way than before");
-                    if let (true, Some(floor)) = (source.by_key, table.floor) {
-                        table.reader = Reader::Id(ById::after(source.key_before(db, floor).await?));
-                    }
-                }
-                if let Reader::Id(by_id) = &table.reader {
-                    let highest = source.highest_key(db).await?;
-                    if highest.is_some_and(|highest| highest < by_id.high()) {
-                        tracing::warn!(
-                            receiver = %self.context.id, table = source.name, highest, read = by_id.high(),
-                            "the table's keys begin anew: it was emptied or restored, and is read from its beginning"
-                        );
-                        table.begin_again(Reader::Id(ById::default()));
-                    }
-                }
-            }
-            None => {
-                let longest = settings.longest_call;
-                let is_marking = start == StartAt::Now && !source.by_key;
-                let (reader, floor) = match (source.by_key, start) {
-                    (true, StartAt::Now) => {
-                        (Reader::Id(ById::after(source.highest_key(db).await?.unwrap_or(0))), None)
-                    }
-                    (true, StartAt::Beginning) => (Reader::Id(ById::after(0)), None),
-                    (true, StartAt::Time(time)) => {
-                        (Reader::Id(ById::after(source.key_before(db, time).await?)), Some(time))
-                    }
-                    (false, start) => {
-                        let floor = source.first_floor(db, start, longest, now.seconds()).await?;
-                        (Reader::Time(Window::default()), floor)
-                    }
-                };
-                let seed = std::hash::RandomState::new().build_hasher().finish();
-                let mut table = Table::new(settings, reader, floor, seed, now);
-                table.marking = is_marking;
-                entry.table = Some(table);
-            }
-        }
-        entry.source = Some(source);
-        entry.full_at = None;
-        Ok(())
-    }
-
-    async fn look_by_key(
-        &mut self,
-        db: &mut Db,
-        n: usize,
-        source: &Source,
-        decoder: &Decoder,
-    ) -> Result<(), DbError> {
-        let Some(Reader::Id(by_id)) = self.reader(n) else { return Ok(()) };
-        let mut after = by_id.begin();
-        loop {
-            let now = self.now();
-            let (rows, last) = source.chunk_by_key(db, decoder, after, now.seconds()).await?;
-            self.take(n, &rows).await;
-            let now = self.now();
-            let Some(Table { reader: Reader::Id(by_id), settings, .. }) = self.table(n) else {
-                return Ok(());
-            };
-            after = by_id.cursor();
-            if last {
-                by_id.end(now.mono_ms, settings.lookback_ms);
-                return Ok(());
-            }
-            self.commit_in_time(n).await;
-        }
-    }
-
-    async fn look_by_time(
-        &mut self,
-        db: &mut Db,
-        n: usize,
-        source: &Source,
-        decoder: &Decoder,
-    ) -> Result<(), DbError> {
-        self.begin_look(n);
-        loop {
-            let Some(Reader::Time(window)) = self.reader(n) else { return Ok(()) };
-            match window.ask() {
-                None => break,
-                Some(ask @ Ask::Count { .. }) => {
-                    let rows = source.count(db, ask).await?;
-                    if let Some(Reader::Time(window)) = self.reader(n) {
-                        window.counted(rows);
-                    }
-                }
-                Some(Ask::Newest) => {
-                    let newest = source.newest(db).await?;
-                    if let Some(Reader::Time(window)) = self.reader(n) {
-                        window.newest(newest);
-                    }
-                }
-                Some(Ask::Rows { from, to, skip }) => {
-                    let now = self.now().seconds();
-                    let (rows, last) = source.chunk_by_time(db, decoder, (from, to, skip), now).await?;
-                    self.take(n, &rows).await;
-                    if let Some(Reader::Time(window)) = self.reader(n) {
-                        window.chunk(last);
-                    }
-                    self.commit_in_time(n).await;
-                }
-            }
-        }
-        if let Some(table) = self.table(n) {
-            table.dirty |= table.marking;
-            table.marking = false;
-        }
-        Ok(())
-    }
-
-    fn begin_look(&mut self, n: usize) {
-        let now = self.now();
-        let full_every = u64::try_from(self.config.full_interval.get().as_millis()).unwrap_or(u64::MAX);
-        let Some(entry) = self.entries.get_mut(n) else { return };
-        let is_full = entry.full_at.is_none_or(|at| now.mono_ms.saturating_sub(at) >= full_every);
-        let Some(table) = &mut entry.table else { return };
-        let short = table.from(table.settings.short_window, now);
-        let full = table.from(table.settings.longest_call, now);
-        let newest = table.from(0, now);
-        let (floor, everything) = (table.floor, table.marking || table.newest.is_none());
-        let Reader::Time(window) = &mut table.reader else { return };
-        if everything {
-            window.begin_all(floor.unwrap_or(i64::MIN));
-        } else if is_full {
-            window.begin_full(full, newest);
-        } else {
-            window.begin_short(short);
-        }
-        if is_full {
-            entry.full_at = Some(now.mono_ms);
-        }
-    }
-
-    fn table(&mut self, n: usize) -> Option<&mut Table> {
+    pub(super) fn table(&mut self, n: usize) -> Option<&mut Table> {
         self.entries.get_mut(n)?.table.as_mut()
     }
 
-    fn reader(&mut self, n: usize) -> Option<&mut Reader> {
+    pub(super) fn reader(&mut self, n: usize) -> Option<&mut Reader> {
         self.table(n).map(|table| &mut table.reader)
     }
 
-    /// Counts the rows of a chunk and sends the logs of those that are new.
-    async fn take(&mut self, n: usize, rows: &[CdrRow]) {
+    /// Counts the rows of a chunk and sends what is new.
+    pub(super) async fn take(&mut self, n: usize, rows: &[TableRow]) {
         let now = self.now();
         let Some(table) = self.table(n) else { return };
         let new = table.chunk(rows, now);
@@ -507,15 +316,28 @@ impl Worker {
     }
 
     /// What follows when rows have been counted.
-    pub(super) async fn after_rows(&mut self, n: usize, rows: &[CdrRow], new: &[bool]) {
+    pub(super) async fn after_rows(&mut self, n: usize, rows: &[TableRow], new: &[bool]) {
         let Some(entry) = self.entries.get_mut(n) else { return };
         let Some(table) = &mut entry.table else { return };
         let odd = std::mem::take(&mut table.oddities);
         if odd != Oddities::default() {
-            self.report.odd(&entry.config.name, odd);
+            self.report.odd(&entry.spec.name, odd);
         }
+        self.send_logs(n, rows, new).await;
+        self.send_traces(n).await;
+    }
+
+    /// Sends the logs of rows that are new.
+    async fn send_logs(&mut self, n: usize, rows: &[TableRow], new: &[bool]) {
+        let Some(entry) = self.entries.get_mut(n) else { return };
         let (Some((output, writer)), Some(source)) = (&self.logs, &entry.source) else { return };
-        let new: Vec<&CdrRow> = rows.iter().zip(new).filter(|(_, new)| **new).map(|(row, _)| row).collect();
+        let new = rows.iter().zip(new).filter(|(_, new)| **new);
+        let new: Vec<_> = new
+            .filter_map(|(row, _)| match &row.body {
+                Body::Cdr(cdr) => Some(cdr),
+                Body::Cel(_) => None,
+            })
+            .collect();
         if new.is_empty() {
             return;
         }
@@ -525,7 +347,28 @@ impl Worker {
         entry.unsent = false;
     }
 
-    async fn commit_in_time(&mut self, n: usize) {
+    /// Sends the traces of calls that are over. Until they are on their way, the record has their rows read again.
+    pub(super) async fn send_traces(&mut self, n: usize) {
+        let Some(table) = self.entries.get_mut(n).and_then(|entry| entry.table.as_mut()) else { return };
+        let (Book::Cel(events), Some(rules)) = (&mut table.book, &table.settings.events) else { return };
+        let Some((output, writer)) = &mut self.traces else { return };
+        self.report.cut(events.take_cut());
+        loop {
+            let traces = match writer.traces(events) {
+                Ok(Some(traces)) => traces,
+                Ok(None) => return,
+                Err(error) => return self.report.dropped(0, &error.to_string()),
+            };
+            if let Some(batch) = traces.batch {
+                deliver(output, batch, &self.report).await;
+            }
+            events.were_sent(traces.calls, rules);
+            table.dirty = true;
+            self.report.sent_traces(traces.calls, traces.dropped_spans);
+        }
+    }
+
+    pub(super) async fn commit_in_time(&mut self, n: usize) {
         if self.entries.get(n).is_some_and(|entry| entry.committed.elapsed() >= COMMIT) {
             self.commit(n).await;
         }
@@ -539,11 +382,13 @@ impl Worker {
             return;
         }
         let now = self.context.clock.unix_nanos() / 1_000_000_000;
-        table.totals.forget(&table.settings.rules, i64::try_from(now).unwrap_or(i64::MAX));
+        if let Book::Cdr(tally) = &mut table.book {
+            tally.totals.forget(&table.settings.rules, i64::try_from(now).unwrap_or(i64::MAX));
+        }
         if let Some(storage) = &self.storage {
             let written = match record::write(table) {
                 Ok(bytes) => storage
-                    .write(vec![StorageOp::Set(record::key(&entry.config.name), bytes)])
+                    .write(vec![StorageOp::Set(record::key(&entry.spec.name), bytes)])
                     .await
                     .map_err(|error| error.to_string()),
                 Err(error) => Err(error),
@@ -555,11 +400,11 @@ impl Worker {
         }
         table.dirty = false;
         entry.committed = Instant::now();
-        let totals = Arc::new(table.totals.clone());
+        let totals = table.book.totals().cloned().map(Arc::new);
         let rules = table.settings.rules.clone();
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shown) = shown.tables.get_mut(n) {
-            shown.totals = Some(totals);
+            shown.totals = totals;
             shown.rules = rules;
         }
     }

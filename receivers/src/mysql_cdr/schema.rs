@@ -1,6 +1,4 @@
-//! What a CDR table offers: which of Asterisk's columns it has, under which names, with which indexes.
-
-use super::config::Columns;
+//! What a table offers: which of Asterisk's columns it has, under which names, with which indexes.
 
 /// A column as `information_schema` describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,25 +28,64 @@ pub(super) struct Index {
     pub(super) column: String,
 }
 
-/// Which column is which, as places in [`Layout::columns`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Roles {
-    pub(super) id: Option<usize>,
-    pub(super) time: Option<usize>,
-    pub(super) answer: Option<usize>,
-    pub(super) end: Option<usize>,
-    pub(super) duration: Option<usize>,
-    pub(super) billsec: Option<usize>,
-    pub(super) disposition: Option<usize>,
-    pub(super) uniqueid: Option<usize>,
-    pub(super) linkedid: Option<usize>,
-    pub(super) sequence: Option<usize>,
-    pub(super) channel: Option<usize>,
-    pub(super) dstchannel: Option<usize>,
-    pub(super) dcontext: Option<usize>,
-    pub(super) lastapp: Option<usize>,
-    pub(super) system_name: Option<usize>,
+macro_rules! roles {
+    ($($role:ident)+) => {
+        /// What a column is for.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Role { $($role,)+ }
+
+        impl Role {
+            const COUNT: usize = [$(Self::$role,)+].len();
+        }
+    };
 }
+
+roles! {
+    Id Time Uniqueid Linkedid SystemName
+    Answer End Duration Billsec Disposition Sequence Channel Dstchannel Dcontext Lastapp
+    EventType UserType CallerNumber CallerName Exten Context Application ApplicationData AccountCode Peer Extra
+}
+
+/// A column that is looked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'c> {
+    /// What for.
+    pub(super) role: Role,
+    /// The setting that names it.
+    pub(super) key: &'static str,
+    /// Its name in the settings; empty: one of the usual ones.
+    pub(super) configured: &'c str,
+    /// The names that Asterisk gives it.
+    pub(super) usual: &'static [&'static str],
+}
+
+/// What nothing can be done without: one of some columns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Required {
+    /// Any of these will do.
+    pub(super) roles: &'static [Role],
+    /// What it tells, in words.
+    pub(super) what: &'static str,
+    /// Their usual names, in words.
+    pub(super) usual: &'static str,
+    /// The setting that names the first.
+    pub(super) key: &'static str,
+}
+
+/// What a kind of table looks like.
+#[derive(Debug, Clone)]
+pub(super) struct Shape<'c> {
+    /// Where its columns are set.
+    pub(super) setting: &'static str,
+    /// The columns that are looked for.
+    pub(super) wanted: Vec<Wanted<'c>>,
+    /// What must be there.
+    pub(super) required: &'static [Required],
+}
+
+/// Which column is which, as places in [`Layout::columns`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Roles([Option<usize>; Role::COUNT]);
 
 /// The columns that are read from a table, and what they are for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +95,7 @@ pub(super) struct Layout {
     /// The columns that are selected, in this order.
     pub(super) columns: Vec<Column>,
     /// What they are.
-    pub(super) roles: Roles,
+    roles: Roles,
     /// The index that begins with the id.
     pub(super) id_index: Option<String>,
     /// The index that begins with the time.
@@ -80,7 +117,7 @@ pub(super) fn qualified(database: &str, table: &str) -> String {
 }
 
 impl Layout {
-    /// Finds out which column is which. With `all` every column is selected, else those that metrics need.
+    /// Finds out which column is which. With `all` every column is selected, else those that are wanted.
     ///
     /// # Errors
     /// A column that is named in the settings or that nothing can be done without is not there.
@@ -88,66 +125,46 @@ impl Layout {
         table: String,
         found: &[Column],
         indexes: &[Index],
-        names: &Columns,
+        shape: &Shape<'_>,
         all: bool,
         value_bytes: usize,
     ) -> Result<Self, String> {
         let place = |name: &str| found.iter().position(|column| column.name.eq_ignore_ascii_case(name));
         let have = || found.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
-        let role = |role: &str, configured: &str, usual: &[&str]| -> Result<Option<usize>, String> {
-            if configured.is_empty() {
-                return Ok(usual.iter().find_map(|name| place(name)));
+        let setting = shape.setting;
+        let mut roles = Roles::default();
+        for Wanted { role, key, configured, usual } in &shape.wanted {
+            let found_at = if configured.is_empty() {
+                match role {
+                    Role::Id => found.iter().position(|column| column.auto_increment),
+                    _ => usual.iter().find_map(|name| place(name)),
+                }
+            } else {
+                Some(place(configured).ok_or_else(|| {
+                    format!(
+                        "table {table} has no column {configured:?} ({setting}::{key}); it has {}",
+                        have()
+                    )
+                })?)
+            };
+            roles.set(*role, found_at);
+        }
+        for Required { roles: any, what, usual, key } in shape.required {
+            if any.iter().all(|role| roles.get(*role).is_none()) {
+                return Err(format!(
+                    "table {table} has no column for {what}: expected {usual}, or its name under {setting}::{key}; it has {}",
+                    have()
+                ));
             }
-            place(configured).map(Some).ok_or_else(|| {
-                format!("table {table} has no column {configured:?} (columns::{role}); it has {}", have())
-            })
-        };
-        let mut roles = Roles {
-            id: role("id", &names.id, &[])?,
-            time: role("time", &names.time, &["calldate", "start"])?,
-            answer: role("answer", &names.answer, &["answer"])?,
-            end: role("end", &names.end, &["end"])?,
-            duration: role("duration", &names.duration, &["duration"])?,
-            billsec: role("billsec", &names.billsec, &["billsec"])?,
-            disposition: role("disposition", &names.disposition, &["disposition"])?,
-            uniqueid: role("uniqueid", &names.uniqueid, &["uniqueid"])?,
-            linkedid: role("linkedid", &names.linkedid, &["linkedid"])?,
-            sequence: role("sequence", &names.sequence, &["sequence"])?,
-            channel: role("channel", &names.channel, &["channel"])?,
-            dstchannel: role("dstchannel", &names.dstchannel, &["dstchannel"])?,
-            dcontext: role("dcontext", &names.dcontext, &["dcontext"])?,
-            lastapp: role("lastapp", &names.lastapp, &["lastapp"])?,
-            system_name: role("system_name", &names.system_name, &[])?,
-        };
-        if names.id.is_empty() {
-            roles.id = found.iter().position(|column| column.auto_increment);
-        }
-        let missing = |what: &str, usual: &str, key: &str| {
-            format!(
-                "table {table} has no column for {what}: expected {usual}, or its name under columns::{key}; it has {}",
-                have()
-            )
-        };
-        if roles.time.is_none() {
-            return Err(missing("the start of a call", "calldate or start", "time"));
-        }
-        if roles.disposition.is_none() {
-            return Err(missing("the disposition", "disposition", "disposition"));
-        }
-        if roles.uniqueid.is_none() && roles.linkedid.is_none() {
-            return Err(missing("the call's id", "uniqueid or linkedid", "uniqueid"));
-        }
-        if roles.duration.is_none() && roles.end.is_none() {
-            return Err(missing("the duration", "duration or end", "duration"));
         }
         let index = |place: Option<usize>| {
             let column = found.get(place?)?;
             let index = indexes.iter().find(|index| index.column.eq_ignore_ascii_case(&column.name))?;
             Some(index.name.clone())
         };
-        let (id_index, time_index) = (index(roles.id), index(roles.time));
+        let (id_index, time_index) = (index(roles.get(Role::Id)), index(roles.get(Role::Time)));
         let time_is_utc = roles
-            .time
+            .get(Role::Time)
             .and_then(|place| found.get(place))
             .is_some_and(|column| column.data_type == "timestamp");
         let columns = if all { found.to_vec() } else { roles.keep(found) };
@@ -167,39 +184,37 @@ impl Layout {
         self.columns.iter().map(expression).collect::<Vec<_>>().join(",")
     }
 
+    /// The place of the column in this role.
+    pub(super) fn place(&self, role: Role) -> Option<usize> {
+        self.roles.get(role)
+    }
+
+    /// The column in this role.
+    pub(super) fn column(&self, role: Role) -> Option<&Column> {
+        self.columns.get(self.place(role)?)
+    }
+
     /// The name of the column in this role, quoted.
-    pub(super) fn name(&self, role: Option<usize>) -> Option<String> {
-        self.columns.get(role?).map(|column| quoted(&column.name))
+    pub(super) fn name(&self, role: Role) -> Option<String> {
+        self.column(role).map(|column| quoted(&column.name))
     }
 }
 
 impl Roles {
-    fn each(&mut self) -> [&mut Option<usize>; 15] {
-        [
-            &mut self.id,
-            &mut self.time,
-            &mut self.answer,
-            &mut self.end,
-            &mut self.duration,
-            &mut self.billsec,
-            &mut self.disposition,
-            &mut self.uniqueid,
-            &mut self.linkedid,
-            &mut self.sequence,
-            &mut self.channel,
-            &mut self.dstchannel,
-            &mut self.dcontext,
-            &mut self.lastapp,
-            &mut self.system_name,
-        ]
+    fn get(&self, role: Role) -> Option<usize> {
+        self.0[role as usize]
+    }
+
+    fn set(&mut self, role: Role, place: Option<usize>) {
+        self.0[role as usize] = place;
     }
 
     /// The columns that have a role, which then point at them.
     fn keep(&mut self, found: &[Column]) -> Vec<Column> {
-        let mut places: Vec<usize> = self.each().into_iter().filter_map(|role| *role).collect();
+        let mut places: Vec<usize> = self.0.iter().filter_map(|role| *role).collect();
         places.sort_unstable();
         places.dedup();
-        for role in self.each() {
+        for role in &mut self.0 {
             *role = role.and_then(|place| places.binary_search(&place).ok());
         }
         places.iter().filter_map(|place| found.get(*place)).cloned().collect()

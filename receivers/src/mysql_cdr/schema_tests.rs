@@ -1,4 +1,5 @@
 use super::*;
+use crate::mysql_cdr::config::Columns;
 
 fn columns(names: &[&str]) -> Vec<Column> {
     names
@@ -18,7 +19,7 @@ fn columns(names: &[&str]) -> Vec<Column> {
 
 fn layout(found: &[Column], names: &Columns, all: bool) -> Result<Layout, String> {
     let index = Index { name: "by_start".to_owned(), column: "START".to_owned() };
-    Layout::new(qualified("asterisk", "cdr"), found, &[index], names, all, 100)
+    Layout::new(qualified("asterisk", "cdr"), found, &[index], &names.shape(), all, 100)
 }
 
 #[test]
@@ -36,8 +37,8 @@ fn only_what_metrics_need_is_selected() {
     found[8].auto_increment = true;
     let lean = layout(&found, &Columns::default(), false).unwrap();
     assert_eq!(lean.select(), "`start`,`end`,`disposition`,`uniqueid`,`linkedid`,`n`");
-    assert_eq!(lean.name(lean.roles.id).as_deref(), Some("`n`"));
-    assert_eq!(lean.name(lean.roles.time).as_deref(), Some("`start`"));
+    assert_eq!(lean.name(Role::Id).as_deref(), Some("`n`"));
+    assert_eq!(lean.name(Role::Time).as_deref(), Some("`start`"));
     assert_eq!(lean.time_index.as_deref(), Some("by_start"));
     assert_eq!(lean.id_index, None);
     let all = layout(&found, &Columns::default(), true).unwrap();
@@ -56,7 +57,7 @@ fn what_is_missing_is_named() {
          columns::time; it has when, end, disposition, uniqueid"
     );
     let named = Columns { time: "when".to_owned(), ..Columns::default() };
-    assert_eq!(layout(&found, &named, true).unwrap().roles.time, Some(0));
+    assert_eq!(layout(&found, &named, true).unwrap().place(Role::Time), Some(0));
     let wrong = Columns { time: "whenn".to_owned(), ..Columns::default() };
     assert_eq!(
         layout(&found, &wrong, true).unwrap_err(),

@@ -32,6 +32,11 @@ impl Seen {
         self.times.contains_key(&halves(hash))
     }
 
+    /// The time of `hash`, if it was seen.
+    pub(super) fn time(&self, hash: u64) -> Option<Naive> {
+        self.times.get(&halves(hash)).copied().map(Naive::from)
+    }
+
     /// Notes `hash`; false if it was seen before. Its time is the later one then.
     pub(super) fn insert(&mut self, hash: u64, time: Naive) -> bool {
         let time = stored(time);

@@ -2,11 +2,11 @@
 
 use mysql_async::{Row, Value};
 
-use super::config::{Config, StartAt, TableConfig};
+use super::config::{Config, StartAt, TableKind, TableSpec};
 use super::connect::{Db, DbError};
 use super::read::window::Ask;
-use super::row::{CdrRow, Decoder, text};
-use super::schema::{Column, Index, Layout, create_index, qualified};
+use super::row::{Decoder, Keep, TableRow, text};
+use super::schema::{Column, Index, Layout, Role, create_index, qualified};
 use super::time::{self, Naive, Zone};
 
 /// How a table is read, with everything a query needs.
@@ -86,13 +86,17 @@ impl Source {
     pub(super) async fn open(
         db: &mut Db,
         config: &Config,
-        table: &TableConfig,
+        table: &TableSpec,
         all: bool,
     ) -> Result<Self, DbError> {
         let (columns, indexes) = describe(db, &config.database, &table.name).await?;
-        let names = table.columns.clone().unwrap_or_default();
         let qualified = qualified(&config.database, &table.name);
-        let layout = Layout::new(qualified, &columns, &indexes, &names, all, config.limits.value_bytes)
+        let shape = table.kind.shape();
+        let layout = Layout::new(qualified, &columns, &indexes, &shape, all, config.limits.value_bytes)
+            .and_then(|layout| match table.kind {
+                TableKind::Cdr(_) => Ok(layout),
+                TableKind::Cel(_) => super::cel::checked(layout),
+            })
             .map_err(DbError::Table)?;
         let zone = Zone::named(&table.timezone).map_err(DbError::Table)?;
         let by_key = layout.id_index.is_some();
@@ -109,7 +113,7 @@ impl Source {
     async fn check_plan(&self, db: &mut Db) -> Result<(), DbError> {
         let table = &self.layout.table;
         let refusal = || {
-            let column = self.layout.name(self.layout.roles.time).unwrap_or_default();
+            let column = self.layout.name(Role::Time).unwrap_or_default();
             let create = create_index(table, &column);
             DbError::Table(format!(
                 "each look at table {table} would read all of it, because no index begins with {column}: run {create}; or set \
@@ -137,16 +141,16 @@ impl Source {
     }
 
     /// Reads rows of this table with hashes of `seed`.
-    pub(super) fn decoder(&self, seed: u64, values: bool, value_bytes: usize) -> Decoder {
-        Decoder { layout: self.layout.clone(), zone: self.zone.clone(), seed, values, value_bytes }
+    pub(super) fn decoder(&self, seed: u64, keep: Keep, value_bytes: usize) -> Decoder {
+        Decoder { layout: self.layout.clone(), zone: self.zone.clone(), seed, keep, value_bytes }
     }
 
     fn id(&self) -> String {
-        self.layout.name(self.layout.roles.id).unwrap_or_default()
+        self.layout.name(Role::Id).unwrap_or_default()
     }
 
     fn time(&self) -> String {
-        self.layout.name(self.layout.roles.time).unwrap_or_default()
+        self.layout.name(Role::Time).unwrap_or_default()
     }
 
     fn hint(index: Option<&String>) -> String {
@@ -183,7 +187,7 @@ impl Source {
         if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) }
     }
 
-    fn decode(rows: &[Row], decoder: &Decoder, now: i64) -> Vec<CdrRow> {
+    fn decode(rows: &[Row], decoder: &Decoder, now: i64) -> Vec<TableRow> {
         rows.iter().map(|row| decoder.decode(|place| row.as_ref(place).and_then(text), now)).collect()
     }
 
@@ -197,7 +201,7 @@ impl Source {
         decoder: &Decoder,
         after: u64,
         now: i64,
-    ) -> Result<(Vec<CdrRow>, bool), DbError> {
+    ) -> Result<(Vec<TableRow>, bool), DbError> {
         let rows: Vec<Row> = db.rows(&format!("read {}", self.layout.table), &self.by_key_sql(after)).await?;
         Ok((Self::decode(&rows, decoder, now), rows.len() < self.chunk_rows))
     }
@@ -212,7 +216,7 @@ impl Source {
         decoder: &Decoder,
         (from, to, skip): (Naive, Option<Naive>, usize),
         now: i64,
-    ) -> Result<(Vec<CdrRow>, bool), DbError> {
+    ) -> Result<(Vec<TableRow>, bool), DbError> {
         let sql = self.by_time_sql(from, to, skip);
         let rows: Vec<Row> = db.rows(&format!("read {}", self.layout.table), &sql).await?;
         Ok((Self::decode(&rows, decoder, now), rows.len() < self.chunk_rows))

@@ -3,14 +3,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calls::{Added, Calls};
-use super::config::Config;
+use super::book::{self, Book};
+use super::cel::{self, Place};
+use super::config::{Config, TableKind};
 use super::read::by_id::ById;
 use super::read::window::Window;
-use super::row::CdrRow;
+use super::row::TableRow;
 use super::seen::Seen;
 use super::time::{Naive, SteadyClock, Zone};
-use super::totals::{Rules, Totals};
+use super::totals::Rules;
 
 /// The time, by two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,15 +42,22 @@ pub(super) struct Settings {
     pub(super) identities: usize,
     /// Rows are known by what is in them also where they have keys: replication brings the rows of a look again.
     pub(super) by_content: bool,
+    /// The rows are channel events.
+    pub(super) events: Option<cel::Rules>,
 }
 
 impl Settings {
-    pub(super) fn new(config: &Config, zone: Zone) -> Self {
+    pub(super) fn new(config: &Config, kind: &TableKind, zone: Zone) -> Self {
         let seconds = |duration: &otelcol_confmap::GoDuration| {
             i64::try_from(duration.get().as_secs().max(1)).unwrap_or(i64::MAX / 4)
         };
         let millis = |duration: &otelcol_confmap::GoDuration| {
             u64::try_from(duration.get().as_millis()).unwrap_or(u64::MAX / 4)
+        };
+        // Events are written when they happen: none comes under a time of long ago.
+        let (settle, longest_call) = match kind {
+            TableKind::Cdr(_) => (&config.settle, &config.longest_call),
+            TableKind::Cel(_) => (&config.traces.settle, &config.short_window),
         };
         Self {
             rules: Rules {
@@ -59,12 +67,13 @@ impl Settings {
                 label_values: config.limits.label_values,
                 zone,
             },
-            settle_ms: millis(&config.settle),
+            settle_ms: millis(settle),
             lookback_ms: millis(&config.lookback),
-            longest_call: seconds(&config.longest_call),
+            longest_call: seconds(longest_call),
             short_window: seconds(&config.short_window),
             identities: config.limits.identities,
             by_content: config.mode == super::config::Mode::Binlog,
+            events: matches!(kind, TableKind::Cel(_)).then(|| book::rules(&config.traces)),
         }
     }
 }
@@ -104,8 +113,7 @@ pub(super) struct Oddities {
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) settings: Settings,
-    pub(super) totals: Totals,
-    pub(super) calls: Calls,
+    pub(super) book: Book,
     /// Rows that were read, by content.
     pub(super) rows: Seen,
     pub(super) reader: Reader,
@@ -128,12 +136,11 @@ pub(super) struct Table {
 impl Table {
     /// Nothing is known.
     pub(super) fn new(settings: Settings, reader: Reader, floor: Option<Naive>, seed: u64, now: Now) -> Self {
-        let totals = Totals::new(now.wall_ms.saturating_mul(1_000_000), &settings.rules);
+        let book = Book::new(&settings, now);
         let steady = SteadyClock::new(now.seconds(), now.mono_ms, settings.longest_call);
         Self {
             settings,
-            totals,
-            calls: Calls::default(),
+            book,
             rows: Seen::default(),
             reader,
             floor,
@@ -168,11 +175,11 @@ impl Table {
     }
 
     /// Takes rows of a chunk, in the order they were read; for each, whether it is new.
-    pub(super) fn chunk(&mut self, rows: &[CdrRow], now: Now) -> Vec<bool> {
+    pub(super) fn chunk(&mut self, rows: &[TableRow], now: Now) -> Vec<bool> {
         let new: Vec<bool> = rows.iter().map(|row| self.row(row, now)).collect();
         let reached = match &self.reader {
             // Rows come in the order in which they were written: when their calls ended.
-            Reader::Id(_) => rows.iter().map(|row| row.leg.naive_end()).max(),
+            Reader::Id(_) => rows.iter().map(|row| row.written).max(),
             Reader::Time(window) => window.reached(),
         };
         if let Reader::Id(by_id) = &mut self.reader {
@@ -185,24 +192,24 @@ impl Table {
     }
 
     /// Takes a row that replication brought.
-    pub(super) fn replicated(&mut self, row: &CdrRow, now: Now) -> bool {
+    pub(super) fn replicated(&mut self, row: &TableRow, now: Now) -> bool {
         if let (Reader::Id(by_id), Some(key)) = (&mut self.reader, row.id) {
-            by_id.row(key, row.leg.end(), now.seconds());
+            by_id.row(key, row.written_utc, now.seconds());
         }
         self.fresh(row, now)
     }
 
-    fn row(&mut self, row: &CdrRow, now: Now) -> bool {
+    fn row(&mut self, row: &TableRow, now: Now) -> bool {
         let by_key = match (&mut self.reader, row.id) {
             (Reader::Id(by_id), Some(key)) => {
-                if !by_id.row(key, row.leg.end(), now.seconds()) {
+                if !by_id.row(key, row.written_utc, now.seconds()) {
                     return false;
                 }
                 true
             }
             (Reader::Time(window), _) => {
                 // The server sorts what is no time before all times.
-                window.row(if row.has_time { row.leg.naive } else { Naive::MIN });
+                window.row(if row.has_time { row.time } else { Naive::MIN });
                 false
             }
             (Reader::Id(_), None) => false,
@@ -215,48 +222,42 @@ impl Table {
     }
 
     /// Takes a row unless one like it was taken.
-    fn fresh(&mut self, row: &CdrRow, now: Now) -> bool {
-        if self.is_old(row) || !self.rows.insert(row.identity, row.leg.naive) {
+    fn fresh(&mut self, row: &TableRow, now: Now) -> bool {
+        if self.is_old(row) || !self.rows.insert(row.identity, row.time) {
             return false;
         }
         self.dirty = true;
         self.count_known(row, now)
     }
 
-    fn count(&mut self, row: &CdrRow, now: Now) -> bool {
+    fn count(&mut self, row: &TableRow, now: Now) -> bool {
         !self.is_old(row) && self.count_known(row, now)
     }
 
-    fn is_old(&mut self, row: &CdrRow) -> bool {
-        let old = row.has_time && self.floor.is_some_and(|floor| row.leg.naive < floor);
+    fn is_old(&mut self, row: &TableRow) -> bool {
+        let old = row.has_time && self.floor.is_some_and(|floor| row.time < floor);
         self.oddities.too_old += u64::from(old);
         old
     }
 
-    fn count_known(&mut self, row: &CdrRow, now: Now) -> bool {
+    fn count_known(&mut self, row: &TableRow, now: Now) -> bool {
         if row.has_time {
-            self.newest = self.newest.max(Some(row.leg.naive));
+            self.newest = self.newest.max(Some(row.time));
         } else {
             self.oddities.no_time += 1;
         }
         if self.marking {
-            self.calls.skip(row.call, row.leg.naive);
+            self.book.mark(row);
             return false;
         }
-        self.totals.row(&row.leg);
-        if self.calls.add(row.call, row.leg.clone(), now.wall_ms, self.settings.settle_ms) == Added::Late {
-            self.oddities.late += 1;
-        }
+        let place = Place { id: row.id, time: row.time, log: self.binlog.clone() };
+        self.oddities.late += u64::from(self.book.take(row, place, now, &self.settings));
         true
     }
 
     /// Counts the calls that were due by `due_ms`, in milliseconds since 1970: the caller has read all rows of before.
     pub(super) fn settle(&mut self, now: Now, due_ms: u64, reached: Option<Naive>) {
-        self.calls.due_by(now.wall_ms.saturating_add(self.settings.settle_ms));
-        for leg in self.calls.settle(due_ms, self.settings.settle_ms, reached) {
-            self.totals.call(&leg, &self.settings.rules, now.seconds());
-            self.dirty = true;
-        }
+        self.dirty |= self.book.settle(now, due_ms, reached, &self.settings);
     }
 
     /// Where a look begins that goes `back` seconds.
@@ -278,7 +279,7 @@ impl Table {
             return self.keep();
         }
         self.forgotten_at = Some(horizon);
-        self.calls.forget(horizon);
+        self.book.forget(horizon);
         self.rows.forget(horizon);
         if let Reader::Time(window) = &mut self.reader {
             window.forget(horizon);
@@ -289,7 +290,7 @@ impl Table {
 
     fn keep(&mut self) {
         let limit = self.settings.identities;
-        if self.calls.keep(limit) {
+        if self.book.keep(limit) {
             self.oddities.forgotten += 1;
         }
         if self.rows.len() > limit

@@ -36,6 +36,13 @@ pub(super) fn parse(text: &str) -> Option<Naive> {
     Some(days(year, month, day) * DAY + hour * 3600 + minute * 60 + second)
 }
 
+/// Nanoseconds behind the second in what [`parse`] reads; 0 where there are none.
+pub(super) fn fraction(text: &str) -> u32 {
+    let digits = text.get(19..).and_then(|rest| rest.strip_prefix('.')).unwrap_or("");
+    let digits = digits.bytes().take_while(u8::is_ascii_digit).chain(std::iter::repeat(b'0')).take(9);
+    digits.fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'))
+}
+
 /// Days from 1970-01-01 to a date of the Gregorian calendar: years begin in March, so that the leap day is the last.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
@@ -173,6 +180,15 @@ mod tests {
             "é026-11-22",
         ] {
             assert_eq!(parse(wrong), None, "{wrong}");
+        }
+        for (text, nanos) in [
+            ("2026-11-22 00:26:35.925468", 925_468_000),
+            ("2026-11-22T00:26:35.5", 500_000_000),
+            ("2026-11-22 00:26:35", 0),
+            ("2026-11-22 00:26:35.1234567891Z", 123_456_789),
+            ("", 0),
+        ] {
+            assert_eq!(fraction(text), nanos, "{text}");
         }
         assert_eq!(format(i64::MIN), "1000-01-01 00:00:00");
         assert_eq!(format(i64::MAX), "9999-12-31 23:59:59");

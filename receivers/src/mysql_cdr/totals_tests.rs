@@ -1,5 +1,5 @@
 use super::*;
-use crate::mysql_cdr::row::tests::decoder;
+use crate::mysql_cdr::row::tests::{cdr, decoder};
 
 fn rules() -> Rules {
     Rules {
@@ -25,7 +25,7 @@ fn leg(start: i64, duration: i64, billsec: i64, disposition: &str, context: &str
         context.to_owned(),
         "PJSIP/trunk-0000001a".to_owned(),
     ];
-    decoder.decode(|place| Some(std::borrow::Cow::Owned(values[place].clone())), 0).leg
+    cdr(decoder.decode(|place| Some(std::borrow::Cow::Owned(values[place].clone())), 0)).leg
 }
 
 const NOON: i64 = 1_795_348_800; // 2026-11-22 12:00:00

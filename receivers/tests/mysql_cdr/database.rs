@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock};
 
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, OptsBuilder, Params, Value};
+use otelcol_testkit::csv_fields;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 /// Which server.
@@ -145,7 +146,7 @@ pub(crate) fn testdata(name: &str) -> String {
 impl Captured {
     pub(crate) fn read(name: &str) -> Self {
         let text = testdata(&format!("{name}.csv"));
-        let mut lines = text.lines().map(fields);
+        let mut lines = text.lines().map(csv_fields);
         let columns = lines.next().unwrap();
         let null = |field: String| (field != "NULL").then_some(field);
         Self { columns, rows: lines.map(|line| line.into_iter().map(null).collect()).collect() }
@@ -189,25 +190,4 @@ impl Captured {
         .await
         .unwrap();
     }
-}
-
-/// A line of a CSV file.
-fn fields(line: &str) -> Vec<String> {
-    let (mut fields, mut quoted) = (vec![String::new()], false);
-    let mut characters = line.chars().peekable();
-    while let Some(character) = characters.next() {
-        let field = fields.last_mut().unwrap();
-        match character {
-            '"' if quoted && characters.peek() == Some(&'"') => field.extend(characters.next()),
-            '"' => quoted = !quoted,
-            ',' if !quoted => fields.push(String::new()),
-            other => field.push(other),
-        }
-    }
-    fields
-}
-
-#[test]
-fn quotes_are_written_twice() {
-    assert_eq!(fields("a,\"\"\"Max, \"\" <1>\",,b"), ["a", "\"Max, \" <1>", "", "b"]);
 }

@@ -9,6 +9,7 @@
 )]
 
 mod accounts;
+mod cel;
 mod collector;
 mod database;
 mod faults;

@@ -107,8 +107,9 @@ pub(in crate::mysql_cdr) fn column_text<'v>(value: &'v Value, column: &Column) -
             Some(Cow::Owned(bytes.iter().map(|byte| latin1(*byte)).collect()))
         }
         Value::Bytes(seconds) if column.data_type == "timestamp" => {
-            let seconds = std::str::from_utf8(seconds).ok()?.split('.').next()?.parse().ok()?;
-            Some(Cow::Owned(time::format(seconds)))
+            let text = std::str::from_utf8(seconds).ok()?;
+            let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
+            Some(Cow::Owned(time::format(whole.parse().ok()?) + fraction))
         }
         // The log does not say that a column is unsigned.
         Value::Int(number) if *number < 0 && column.unsigned => {
@@ -160,7 +161,7 @@ mod tests {
             (bytes(b"Zo\xeb \x80"), column("varchar", "latin1"), "Zoë €"),
             (bytes("Zoë 📞".as_bytes()), column("varchar", "utf8mb4"), "Zoë 📞"),
             (bytes(b"1795307195"), column("timestamp", ""), "2026-11-22 00:26:35"),
-            (bytes(b"1795307195.250000"), column("timestamp", ""), "2026-11-22 00:26:35"),
+            (bytes(b"1795307195.250000"), column("timestamp", ""), "2026-11-22 00:26:35.250000"),
             (Value::Int(-1), column("int", ""), "4294967295"),
             (Value::Int(-1), column("bigint", ""), "18446744073709551615"),
             (Value::Int(7), column("bigint", ""), "7"),

@@ -114,6 +114,11 @@ impl ById {
         }
     }
 
+    /// All keys up to this one were read or will never come.
+    pub(in crate::mysql_cdr) fn low(&self) -> u64 {
+        self.low
+    }
+
     /// The highest key that was read.
     pub(in crate::mysql_cdr) fn high(&self) -> u64 {
         self.ranges.last_key_value().map_or(self.low, |(_, last)| (*last).max(self.low))
