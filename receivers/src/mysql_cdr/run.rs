@@ -353,14 +353,11 @@ impl Worker {
         let (Book::Cel(events), Some(rules)) = (&mut table.book, &table.settings.events) else { return };
         let Some((output, writer)) = &mut self.traces else { return };
         self.report.cut(events.take_cut());
-        loop {
-            let traces = match writer.traces(events) {
-                Ok(Some(traces)) => traces,
-                Ok(None) => return,
-                Err(error) => return self.report.dropped(0, &error.to_string()),
-            };
-            if let Some(batch) = traces.batch {
-                deliver(output, batch, &self.report).await;
+        while let Some(traces) = writer.traces(events) {
+            match traces.batch {
+                Ok(Some(batch)) => deliver(output, batch, &self.report).await,
+                Ok(None) => {}
+                Err(error) => self.report.dropped(traces.calls, &error.to_string()),
             }
             events.were_sent(traces.calls, rules);
             table.dirty = true;

@@ -26,24 +26,22 @@ pub(super) struct Facts<'c> {
     /// The application that dialled it, if one did.
     pub(super) dialled_by: Option<&'c str>,
     /// Its hangup.
-    pub(super) hangup: Option<Hangup<'c>>,
+    pub(super) hangup: Option<Hangup>,
 }
 
 /// How a channel ended.
 #[derive(Debug)]
-pub(super) struct Hangup<'c> {
+pub(super) struct Hangup {
     pub(super) at: Nanos,
     pub(super) code: Option<u8>,
     /// It ended itself: its far end hung up.
     pub(super) by_far_end: bool,
     /// `DIALSTATUS`, of the last one that it dialled.
     pub(super) dial_status: String,
-    /// Its name then.
-    pub(super) channel: &'c str,
 }
 
-impl<'c> Hangup<'c> {
-    fn new(event: &'c Event) -> Self {
+impl Hangup {
+    fn new(event: &Event) -> Self {
         let extra = extra(event);
         Self {
             at: event.at,
@@ -51,7 +49,6 @@ impl<'c> Hangup<'c> {
             by_far_end: !event.channel_name.is_empty()
                 && text(&extra, "hangupsource") == &*event.channel_name,
             dial_status: text(&extra, "dialstatus").to_owned(),
-            channel: &event.channel_name,
         }
     }
 }

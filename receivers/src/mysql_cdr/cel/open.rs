@@ -33,6 +33,9 @@ pub(in crate::mysql_cdr) struct Place {
 /// From where rows must be read again so that no open call loses one. Each of the three is the first there is.
 pub(in crate::mysql_cdr) type Held = Place;
 
+/// Of a call of so many channels, as of a room that is never empty, those that are gone are forgotten.
+const MANY: usize = 256;
+
 /// What a row did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::mysql_cdr) enum Taken {
@@ -83,7 +86,12 @@ impl OpenCall {
         self.last = self.last.max(event.time);
         match self.channels.iter_mut().find(|(known, _)| *known == channel) {
             Some((_, gone)) => *gone |= kind.ends_channel(),
-            None => self.channels.push((channel, kind.ends_channel())),
+            None => {
+                if self.channels.len() >= MANY {
+                    self.channels.retain(|(_, gone)| !gone);
+                }
+                self.channels.push((channel, kind.ends_channel()));
+            }
         }
         if kind == Kind::LinkedidEnd {
             self.channels.iter_mut().for_each(|(_, gone)| *gone = true);

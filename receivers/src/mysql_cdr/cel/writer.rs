@@ -26,8 +26,8 @@ pub(in crate::mysql_cdr) struct TraceWriter {
 /// Traces of the calls that were finished first.
 #[derive(Debug)]
 pub(in crate::mysql_cdr) struct Traces {
-    /// Their spans; none if nothing is known of any of their channels.
-    pub(in crate::mysql_cdr) batch: Option<Batch>,
+    /// Their spans; none if nothing is known of any of their channels. That they are no valid OTLP is a bug here.
+    pub(in crate::mysql_cdr) batch: Result<Option<Batch>, WireError>,
     /// How many calls they are of.
     pub(in crate::mysql_cdr) calls: usize,
     /// Spans that a limit left out.
@@ -48,10 +48,7 @@ impl TraceWriter {
     }
 
     /// The traces of the calls that were finished first; `None` if there are none.
-    ///
-    /// # Errors
-    /// They are no valid OTLP, which is a bug here.
-    pub(in crate::mysql_cdr) fn traces(&mut self, events: &Events) -> Result<Option<Traces>, WireError> {
+    pub(in crate::mysql_cdr) fn traces(&mut self, events: &Events) -> Option<Traces> {
         let (mut calls, mut dropped_spans) = (0, 0);
         for call in events.finished(CALLS) {
             calls += 1;
@@ -60,10 +57,7 @@ impl TraceWriter {
                 self.writer.write(&trace);
             }
         }
-        if calls == 0 {
-            return Ok(None);
-        }
-        let batch = self.writer.take(&self.resource)?;
-        Ok(Some(Traces { batch, calls, dropped_spans }))
+        let batch = self.writer.take(&self.resource);
+        (calls > 0).then_some(Traces { batch, calls, dropped_spans })
     }
 }

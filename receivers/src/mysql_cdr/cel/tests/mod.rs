@@ -94,9 +94,9 @@ fn writer(config: &TracesConfig, redaction: &Redaction) -> TraceWriter {
 /// The spans of all calls that are over.
 fn written(writer: &mut TraceWriter, events: &mut Events, config: &TracesConfig) -> Vec<OtlpSpan> {
     let mut spans = Vec::new();
-    while let Some(traces) = writer.traces(events).unwrap() {
+    while let Some(traces) = writer.traces(events) {
         events.were_sent(traces.calls, &book::rules(config));
-        let blocks = traces.batch.map(|batch| batch.into_traces().unwrap()).unwrap_or_default();
+        let blocks = traces.batch.unwrap().map(|batch| batch.into_traces().unwrap()).unwrap_or_default();
         let scopes = blocks.into_iter().flat_map(|block| block.scope_spans);
         spans.extend(scopes.flat_map(|scope| scope.spans));
     }
