@@ -11,7 +11,7 @@ use super::totals::Totals;
 #[derive(Debug, Clone)]
 pub(super) enum Book {
     /// Of a table of call detail records.
-    Cdr(Tally),
+    Cdr(Box<Tally>),
     /// Of a table of channel events.
     Cel(Events),
 }
@@ -28,10 +28,10 @@ impl Book {
     pub(super) fn new(settings: &Settings, now: Now) -> Self {
         match &settings.events {
             Some(_) => Self::Cel(Events::default()),
-            None => Self::Cdr(Tally {
+            None => Self::Cdr(Box::new(Tally {
                 totals: Totals::new(now.wall_ms.saturating_mul(1_000_000), &settings.rules),
                 calls: Calls::default(),
-            }),
+            })),
         }
     }
 

@@ -101,7 +101,8 @@ impl Position {
 pub(super) fn write(table: &Table) -> Result<Vec<u8>, String> {
     let no_rows = Seen::default();
     let (position, totals, waiting, rows, calls) = match &table.book {
-        Book::Cdr(Tally { totals, calls }) => {
+        Book::Cdr(tally) => {
+            let Tally { totals, calls } = &**tally;
             (Position::of(table), Some(totals), calls.waiting(), &table.rows, calls.counted())
         }
         Book::Cel(events) => {
@@ -147,7 +148,7 @@ pub(super) fn read(bytes: &[u8], settings: Settings, now: Now) -> Result<Table, 
     table.book = match (header.totals, &table.settings.events) {
         (Some(mut totals), None) => {
             totals.follow(&table.settings.rules);
-            Book::Cdr(Tally { totals, calls: Calls::from_record(header.waiting, counted) })
+            Book::Cdr(Box::new(Tally { totals, calls: Calls::from_record(header.waiting, counted) }))
         }
         (None, Some(_)) => Book::Cel(Events::from_record(counted)),
         _ => return Err("the record is of another kind of table".to_owned()),

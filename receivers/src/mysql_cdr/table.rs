@@ -54,10 +54,10 @@ impl Settings {
         let millis = |duration: &otelcol_confmap::GoDuration| {
             u64::try_from(duration.get().as_millis()).unwrap_or(u64::MAX / 4)
         };
-        // Events are written when they happen: none comes under a time of long ago.
-        let (settle, longest_call) = match kind {
-            TableKind::Cdr(_) => (&config.settle, &config.longest_call),
-            TableKind::Cel(_) => (&config.traces.settle, &config.short_window),
+        // Events are written when they happen: what comes under an earlier time took so long to be committed.
+        let (settle, longest_call, short_window) = match kind {
+            TableKind::Cdr(_) => (&config.settle, &config.longest_call, &config.short_window),
+            TableKind::Cel(_) => (&config.traces.settle, &config.lookback, &config.lookback),
         };
         Self {
             rules: Rules {
@@ -70,7 +70,7 @@ impl Settings {
             settle_ms: millis(settle),
             lookback_ms: millis(&config.lookback),
             longest_call: seconds(longest_call),
-            short_window: seconds(&config.short_window),
+            short_window: seconds(short_window),
             identities: config.limits.identities,
             by_content: config.mode == super::config::Mode::Binlog,
             events: matches!(kind, TableKind::Cel(_)).then(|| book::rules(&config.traces)),
