@@ -8,7 +8,7 @@ use otelcol_net::config::ClientTls;
 use otelcol_pipeline::{ComponentConfig, ComponentId, ConfigIssue};
 use serde::Deserialize;
 
-pub use super::cel::{EventColumns, TracesConfig};
+pub use super::cel::{EventColumns, TracesConfig, TracesLimits};
 use super::schema::{Required, Role, Shape, Wanted};
 use super::time;
 

@@ -1,13 +1,13 @@
 //! Traces from a table of channel events, written while the receiver reads, killed meanwhile, and beside CDRs.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable as _;
 use otelcol_pdata::Signal;
 use otelcol_pdata::model::trace::Span;
-use otelcol_testkit::{PATIENCE, Sink};
+use otelcol_testkit::Sink;
 
 use crate::collector::{Memory, Running};
 use crate::database::{Captured, Kind, Server, testdata};
@@ -77,18 +77,13 @@ fn add(traces: &mut Traces, sink: &Sink) {
     }
 }
 
+/// Waits until these and what was sent before are all.
 fn wait_for(running: &Running, before: &Traces, expected: &Traces) {
-    let deadline = Instant::now() + 3 * PATIENCE;
-    loop {
+    running.wait_for("every trace", |_| {
         let mut found = before.clone();
         add(&mut found, &running.sink);
-        if found == *expected {
-            return;
-        }
-        let (is, want) = (found.len(), expected.len());
-        assert!(Instant::now() < deadline, "{is} of {want} traces came; {}", running.state());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        found == *expected
+    });
 }
 
 /// Replays the events, with a kill before each of these rows.
@@ -110,14 +105,14 @@ fn replay(kind: Kind, way: Way, kills: &[usize]) {
     for (n, row) in captured.rows.iter().enumerate() {
         runtime.block_on(captured.insert(&mut conn, "cel", row));
         if kills.contains(&n) {
-            let sink = std::sync::Arc::clone(&running.sink);
+            let sink = Arc::clone(&running.sink);
             running.kill();
             add(&mut traces, &sink);
             running = Running::start(&settings, &memory);
         }
     }
     wait_for(&running, &traces, &golden());
-    let sink = std::sync::Arc::clone(&running.sink);
+    let sink = Arc::clone(&running.sink);
     running.stop();
     add(&mut traces, &sink);
     assert_eq!(traces, golden());
@@ -190,7 +185,7 @@ fn log_records_of_cdrs_have_the_ids_of_the_traces() {
     });
     let running = Running::start(&settings(Way::Key, server, "cel_and_cdr"), &Memory::default());
     wait_for(&running, &Traces::new(), &golden());
-    let sink = std::sync::Arc::clone(&running.sink);
+    let sink = Arc::clone(&running.sink);
     running.stop();
     let roots: BTreeMap<Vec<u8>, Vec<u8>> = spans(&sink)
         .into_iter()

@@ -3,7 +3,7 @@
 use otelcol_confmap::GoDuration;
 use serde::Deserialize;
 
-use crate::call_trace::TracesLimits;
+pub use crate::call_trace::TracesLimits;
 use crate::mysql_cdr::schema::{Required, Role, Shape, Wanted};
 
 /// `traces`: traces of calls, from a table of channel events.

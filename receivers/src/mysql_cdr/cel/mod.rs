@@ -15,7 +15,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use config::{EventColumns, TracesConfig};
+pub use config::{EventColumns, TracesConfig, TracesLimits};
 
 pub(super) use event::{Event, checked, decode};
 pub(super) use open::{Events, Held, Place, Rules, Taken};
