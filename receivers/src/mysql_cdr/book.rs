@@ -52,8 +52,7 @@ impl Book {
             }
             (Self::Cel(events), Body::Cel(event)) => {
                 let due_ms = now.wall_ms.saturating_add(settings.settle_ms);
-                let taken =
-                    settings.events.as_ref().map(|rules| events.take(event.clone(), place, due_ms, rules));
+                let taken = settings.events.as_ref().map(|rules| events.take(event, place, due_ms, rules));
                 taken == Some(Taken::Late)
             }
             _ => false,

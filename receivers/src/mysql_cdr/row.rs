@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::hash::Hasher as _;
+use std::sync::Arc;
 
 use mysql_async::Value;
 use serde::{Deserialize, Serialize};
@@ -132,7 +133,7 @@ pub(super) enum Body {
     /// Of a leg of a call that ended.
     Cdr(CdrRow),
     /// Of something that happened on a channel.
-    Cel(Event),
+    Cel(Arc<Event>),
 }
 
 /// A call detail record.

@@ -84,7 +84,7 @@ pub(super) struct Builder<'c> {
 
 /// The trace of a call that is over; `None` if nothing is known of any of its channels.
 pub(super) fn trace_of(call: &OpenCall, system: &System, config: &TracesConfig) -> Option<Trace> {
-    let mut events: Vec<&Event> = call.events.iter().collect();
+    let mut events: Vec<&Event> = call.events.iter().map(|event| &**event).collect();
     events.sort_by(|a, b| a.order().cmp(&b.order()));
     let first = events.iter().find(|event| event.kind != Kind::LinkedidEnd)?;
     let id = system.trace_id(Some(&call.system), &call.linkedid);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::hash::Hasher as _;
+use std::sync::Arc;
 
 use twox_hash::XxHash64;
 
@@ -186,6 +187,6 @@ pub(in crate::mysql_cdr) fn decode<'v>(
         time: time.naive,
         written: time.naive,
         written_utc: time.utc,
-        body: Body::Cel(event),
+        body: Body::Cel(Arc::new(event)),
     }
 }

@@ -1,6 +1,7 @@
 //! The calls that are open: their rows so far, and where in the table the first of them stands.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::event::{Event, Kind};
 use crate::call_trace::TracesLimits;
@@ -52,7 +53,7 @@ pub(in crate::mysql_cdr) enum Taken {
 pub(super) struct OpenCall {
     pub(super) system: Box<str>,
     pub(super) linkedid: Box<str>,
-    pub(super) events: Vec<Event>,
+    pub(super) events: Vec<Arc<Event>>,
     /// Events that a limit left out.
     pub(super) dropped: u32,
     /// It was open for too long.
@@ -66,10 +67,10 @@ pub(super) struct OpenCall {
 }
 
 impl OpenCall {
-    fn new(event: &mut Event, first: Place) -> Self {
+    fn new(event: &Event, first: Place) -> Self {
         Self {
-            system: std::mem::take(&mut event.system),
-            linkedid: std::mem::take(&mut event.linkedid),
+            system: event.system.clone(),
+            linkedid: event.linkedid.clone(),
             events: Vec::new(),
             dropped: 0,
             is_cut: false,
@@ -81,7 +82,7 @@ impl OpenCall {
     }
 
     /// Takes an event in; the call is over once all of its channels are gone.
-    fn add(&mut self, event: Event, due_ms: u64, limits: &TracesLimits) {
+    fn add(&mut self, event: Arc<Event>, due_ms: u64, limits: &TracesLimits) {
         let (kind, channel) = (event.kind, event.channel);
         self.last = self.last.max(event.time);
         match self.channels.iter_mut().find(|(known, _)| *known == channel) {
@@ -102,7 +103,7 @@ impl OpenCall {
         if self.events.len() >= room {
             self.dropped += 1;
         } else if kind != Kind::Other {
-            self.events.push(Event { system: Box::default(), linkedid: Box::default(), ..event });
+            self.events.push(event);
         }
     }
 }
@@ -146,13 +147,13 @@ impl Events {
     /// Takes an event that was not seen before.
     pub(in crate::mysql_cdr) fn take(
         &mut self,
-        mut event: Event,
+        event: &Arc<Event>,
         mut place: Place,
         due_ms: u64,
         rules: &Rules,
     ) -> Taken {
         self.newest = self.newest.max(Some(event.time));
-        let joined = self.follow_channel(&event, &mut place, due_ms, rules);
+        let joined = self.follow_channel(event, &mut place, due_ms, rules);
         let call = event.call;
         if let Some(until) = self.sent.time(call) {
             self.sent.insert(call, event.time);
@@ -169,13 +170,13 @@ impl Events {
                 return Taken::Known;
             }
         }
-        let open = self.open.entry(call).or_insert_with(|| OpenCall::new(&mut event, place.clone()));
+        let open = self.open.entry(call).or_insert_with(|| OpenCall::new(event, place.clone()));
         open.first = first_of(&open.first, &place);
         if let Some(from) = joined {
-            let joined = Event { kind: Kind::JoinedFrom, extra: from, ..event.clone() };
-            open.add(joined, due_ms, &rules.limits);
+            let joined = Event { kind: Kind::JoinedFrom, extra: from, ..Event::clone(event) };
+            open.add(Arc::new(joined), due_ms, &rules.limits);
         }
-        open.add(event, due_ms, &rules.limits);
+        open.add(Arc::clone(event), due_ms, &rules.limits);
         Taken::Kept
     }
 
@@ -210,7 +211,7 @@ impl Events {
         let (left, linkedid) = from?;
         if let Some(left) = self.open.get_mut(&left) {
             let moved = Event { kind: Kind::MovedInto, extra: event.linkedid.clone(), ..event.clone() };
-            left.add(moved, due_ms, &rules.limits);
+            left.add(Arc::new(moved), due_ms, &rules.limits);
         }
         Some(linkedid)
     }
