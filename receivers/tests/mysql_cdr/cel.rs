@@ -11,7 +11,7 @@ use otelcol_testkit::Sink;
 
 use crate::collector::{Memory, Running};
 use crate::database::{Captured, Kind, Server, testdata};
-use crate::replay::Way;
+use crate::replay::{SETTLE, Way};
 
 /// The captured events; without the key where the table has none.
 fn events(way: Way) -> Captured {
@@ -40,7 +40,7 @@ async fn table(conn: &mut Conn, way: Way, index: bool) {
 
 fn settings(way: Way, server: &Server, database: &str) -> String {
     // The ids of the golden file are those of a system of this name.
-    way.settings(server, database, "calls") + "system_name: pbx\ntraces: {enabled: true, settle: 3s}\n"
+    way.settings(server, database, SETTLE) + "system_name: pbx\ntraces: {enabled: true, settle: 3s}\n"
 }
 
 /// Number of spans by trace, as in the golden file.
