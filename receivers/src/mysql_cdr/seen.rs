@@ -53,6 +53,11 @@ impl Seen {
     pub(super) fn forget(&mut self, horizon: Naive) {
         let horizon = stored(horizon);
         self.times.retain(|_, time| *time >= horizon);
+        // Removals leave marks, for which the map would double in the end.
+        if self.times.capacity() - self.times.len() < self.times.len() / 16 {
+            let kept: Vec<(Hash, u32)> = self.times.drain().collect();
+            self.times.extend(kept);
+        }
         // A night's calls are fewer than a day's.
         if self.times.capacity() > 4 * self.times.len() + 1024 {
             self.times.shrink_to_fit();
@@ -108,6 +113,24 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As many come as go: the map stays as large as it is.
+    #[test]
+    fn room_does_not_grow_with_time() {
+        let mut seen = Seen::default();
+        let mut random = 1_u64;
+        let mut capacity = 0;
+        for time in 0..400_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            seen.insert(random, time);
+            if time % 100 == 0 {
+                seen.forget(time - 11_000);
+                capacity = capacity.max(seen.times.capacity());
+            }
+        }
+        assert_eq!(seen.len(), 11_100);
+        assert!(capacity < 2 * 11_100, "{capacity}");
+    }
 
     #[test]
     fn the_old_are_forgotten() {
