@@ -175,7 +175,7 @@ s=cmd('startup',startup); s.add_argument('--tcp',type=int,default=0); s.add_argu
 CAPTURES=HERE+'/../receivers/src/ami/testdata/captures/asterisk22/'
 s=cmd('ami',ami); s.add_argument('--made-of',default='metrics',help='a label for the result'); s.add_argument('--rate',type=float,default=5000); s.add_argument('--dur',type=float,default=20); s.add_argument('--settle',type=float,default=6); s.add_argument('--scrape',action='store_true',help='--cmd serves what it counts'); s.add_argument('--sink',required=True,help='the command of what listens on port 4317'); s.add_argument('--capture',default=CAPTURES+'load_200_calls.jsonl.gz')
 s=cmd('ami_open',ami_open); s.add_argument('--made-of',default='metrics',help='a label for the result'); s.add_argument('--calls',type=int,default=20000); s.add_argument('--rate',type=float,default=50000); s.add_argument('--settle',type=float,default=6); s.add_argument('--sink',required=True,help='the command of what listens on port 4317'); s.add_argument('--capture',default=CAPTURES+'dial_answered.jsonl.gz')
-a=ap.parse_args()
+a=ap.parse_args(); signal.signal(signal.SIGTERM,lambda *_: sys.exit(1))
 try: a.f(a)
 finally:
     for p in procs: stop(p)
