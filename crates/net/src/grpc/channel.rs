@@ -1,5 +1,6 @@
 //! The connection of a gRPC client: made when needed, kept alive, replaced when lost.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::frame::Rope;
+use super::gathered::Gathered;
 use crate::config::{GrpcClientConfig, GrpcClientKeepalive};
 use crate::dial::{Address, dial};
 use crate::io::Stream;
@@ -113,21 +115,26 @@ impl Channel {
                     self.address.text()
                 ));
             }
+            let stream = Gathered::new(stream);
+            let sending = stream.handle();
             let handshake = h2::client::Builder::new()
                 .initial_window_size(WINDOW)
                 .initial_connection_window_size(WINDOW)
                 .enable_push(false)
-                .handshake::<Stream, Rope>(stream)
+                .handshake::<_, Rope>(stream)
                 .await;
-            handshake.map_err(|e| format!("dial {}: HTTP/2: {e}", self.address.text()))
+            let (sender, http) =
+                handshake.map_err(|e| format!("dial {}: HTTP/2: {e}", self.address.text()))?;
+            Ok((sender, http, sending))
         };
         let attempt = tokio::time::timeout(CONNECT_TIMEOUT, attempt).await;
-        let (sender, http) = attempt.unwrap_or_else(|_| {
+        let (sender, http, sending) = attempt.unwrap_or_else(|_| {
             Err(format!("dial {}: not connected after {CONNECT_TIMEOUT:?}", self.address.text()))
         })?;
         let pulse = Arc::new(Pulse::default());
         // Runs until the connection or the client ends; what goes wrong in it reaches the calls as an error.
-        let driver = Handle::current().spawn(drive(http, self.keepalive.clone(), Arc::clone(&pulse)));
+        let driver =
+            Handle::current().spawn(drive(http, sending, self.keepalive.clone(), Arc::clone(&pulse)));
         Ok(Link { sender, pulse, _driver: AbortOnDropHandle::new(driver) })
     }
 
@@ -192,13 +199,14 @@ impl Backoff {
 }
 
 async fn drive(
-    mut http: h2::client::Connection<Stream, Rope>,
+    mut http: h2::client::Connection<Gathered<Stream>, Rope>,
+    sending: Gathered<Stream>,
     keepalive: Option<GrpcClientKeepalive>,
     pulse: Arc<Pulse>,
 ) {
     let pings = http.ping_pong();
     tokio::select! {
-        ended = http => {
+        ended = sending.drive(async { http.await.map_err(io::Error::other) }) => {
             if let Err(e) = ended {
                 tracing::debug!("grpc connection ended: {e}");
             }

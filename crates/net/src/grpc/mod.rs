@@ -5,6 +5,7 @@ mod channel;
 mod client;
 mod connection;
 mod frame;
+mod gathered;
 mod server;
 
 pub use client::GrpcClient;
