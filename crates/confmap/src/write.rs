@@ -6,8 +6,11 @@ use crate::{Node, Value};
 
 /// Mappings below a key are indented to the next multiple of this.
 const INDENT: usize = 4;
-/// The content of a list entry stands behind `- `.
+/// The content of a list entry stands behind `- `, that of a long key behind `: `.
 const DASH: usize = 2;
+/// A longer key, in bytes as written, gets a line of its own behind `? `, as yaml.v3 has it; YAML (7.4.2) allows no more than 1024
+/// characters before a colon in the same line.
+const LONGEST_KEY: usize = 128;
 
 impl Node {
     /// The value as YAML with sorted keys, as otelcol's `print-config` has it. Secrets are shown:
@@ -44,17 +47,20 @@ fn write_block(out: &mut String, block: &Value, column: usize) {
                 if index > 0 {
                     out.push_str(&indent);
                 }
+                let start = out.len();
                 write_text(out, key);
-                out.push(':');
-                if is_block(&child.value) {
-                    let column = (column / INDENT + 1) * INDENT;
+                if out.len() - start > LONGEST_KEY {
+                    out.insert_str(start, "? ");
                     out.push('\n');
+                    out.push_str(&indent);
+                    write_entry(out, ": ", &child.value, column);
+                } else if is_block(&child.value) {
+                    let column = (column / INDENT + 1) * INDENT;
+                    out.push_str(":\n");
                     out.push_str(&" ".repeat(column));
                     write_block(out, &child.value, column);
                 } else {
-                    out.push(' ');
-                    write_inline(out, &child.value);
-                    out.push('\n');
+                    write_entry(out, ": ", &child.value, column);
                 }
             }
         }
@@ -63,16 +69,21 @@ fn write_block(out: &mut String, block: &Value, column: usize) {
                 if index > 0 {
                     out.push_str(&indent);
                 }
-                out.push_str("- ");
-                if is_block(&item.value) {
-                    write_block(out, &item.value, column + DASH);
-                } else {
-                    write_inline(out, &item.value);
-                    out.push('\n');
-                }
+                write_entry(out, "- ", &item.value, column);
             }
         }
         scalar => write_inline(out, scalar),
+    }
+}
+
+/// What stands behind an indicator at `column`, to the end of its last line.
+fn write_entry(out: &mut String, indicator: &str, value: &Value, column: usize) {
+    out.push_str(indicator);
+    if is_block(value) {
+        write_block(out, value, column + DASH);
+    } else {
+        write_inline(out, value);
+        out.push('\n');
     }
 }
 
@@ -172,6 +183,26 @@ mod tests {
 
     use super::*;
     use crate::Map;
+
+    #[test]
+    fn a_long_key_has_a_line_of_its_own() {
+        let (most, long) = ("k".repeat(128), "\u{19}".repeat(128));
+        let yaml = format!("a: [{{\"{long}\": {{\"{long}\": [1, {{b: 2}}], c: 3}}}}]\n{most}: 4");
+        let expected = "\
+a:
+    - ? \"<long>\"
+      : ? \"<long>\"
+        : - 1
+          - b: 2
+        c: 3
+<most>: 4
+";
+        let expected = expected.replace("<long>", &"\\U00000019".repeat(128)).replace("<most>", &most);
+        let yaml = yaml.replace('\u{19}', "\\x19");
+        let written = Node::from_yaml(&yaml, "").unwrap().to_yaml();
+        assert_eq!(written, expected);
+        assert_eq!(Node::from_yaml(&written, "").unwrap().to_yaml(), written);
+    }
 
     #[test]
     fn sorted_with_four_spaces() {
