@@ -512,5 +512,4 @@ fn write_alias(alias: &mut Vec<u8>, tag: u8, client: Client, line: &Line<'_>) {
 }
 
 #[cfg(test)]
-#[path = "aggregator_tests.rs"]
 mod tests;
