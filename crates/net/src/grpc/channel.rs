@@ -10,8 +10,8 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::bundled::Bundled;
 use super::frame::Rope;
-use super::gathered::Gathered;
 use crate::config::{GrpcClientConfig, GrpcClientKeepalive};
 use crate::dial::{Address, dial};
 use crate::io::Stream;
@@ -115,7 +115,7 @@ impl Channel {
                     self.address.text()
                 ));
             }
-            let stream = Gathered::new(stream);
+            let stream = Bundled::new(stream);
             let sending = stream.handle();
             let handshake = h2::client::Builder::new()
                 .initial_window_size(WINDOW)
@@ -199,8 +199,8 @@ impl Backoff {
 }
 
 async fn drive(
-    mut http: h2::client::Connection<Gathered<Stream>, Rope>,
-    sending: Gathered<Stream>,
+    mut http: h2::client::Connection<Bundled<Stream>, Rope>,
+    sending: Bundled<Stream>,
     keepalive: Option<GrpcClientKeepalive>,
     pulse: Arc<Pulse>,
 ) {

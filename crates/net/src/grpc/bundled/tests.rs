@@ -38,24 +38,24 @@ impl AsyncWrite for Counting {
     }
 }
 
-fn counting(capacity: usize) -> (Gathered<Counting>, DuplexStream, Arc<AtomicUsize>) {
+fn counting(capacity: usize) -> (Bundled<Counting>, DuplexStream, Arc<AtomicUsize>) {
     let (socket, other) = duplex(capacity);
     let writes = Arc::new(AtomicUsize::new(0));
-    (Gathered::new(Counting { socket, writes: Arc::clone(&writes) }), other, writes)
+    (Bundled::new(Counting { socket, writes: Arc::clone(&writes) }), other, writes)
 }
 
 #[tokio::test]
 async fn what_is_written_and_flushed_in_one_turn_is_one_write() {
-    let (gathered, mut other, writes) = counting(1024 * 1024);
-    let handle = gathered.handle();
+    let (bundled, mut other, writes) = counting(1024 * 1024);
+    let handle = bundled.handle();
     let connection = async move {
-        let mut gathered = gathered;
+        let mut bundled = bundled;
         for frame in 0..6_u8 {
-            gathered.write_all(&[frame; 16 * 1024]).await?;
-            gathered.flush().await?;
+            bundled.write_all(&[frame; 16 * 1024]).await?;
+            bundled.flush().await?;
         }
         // An answer ends the connection: it is only sent to what has arrived.
-        gathered.read_u8().await.map(drop)
+        bundled.read_u8().await.map(drop)
     };
     let answer = async {
         let mut came = vec![0; 6 * 16 * 1024];
@@ -72,18 +72,18 @@ async fn what_is_written_and_flushed_in_one_turn_is_one_write() {
 
 #[tokio::test]
 async fn all_arrives_in_order_through_a_socket_that_takes_little() {
-    let (gathered, mut other, _) = counting(1000);
-    let handle = gathered.handle();
+    let (bundled, mut other, _) = counting(1000);
+    let handle = bundled.handle();
     let sent: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
     let bytes = sent.clone();
     let connection = async move {
-        let mut gathered = gathered;
+        let mut bundled = bundled;
         for part in bytes.chunks(16 * 1024 + 9) {
-            gathered.write_all(part).await?;
-            assert!(gathered.writes().waiting.len() < 2 * ENOUGH, "what waits is bounded");
-            gathered.flush().await?;
+            bundled.write_all(part).await?;
+            assert!(bundled.writes().waiting.len() < 2 * ENOUGH, "what waits is bounded");
+            bundled.flush().await?;
         }
-        gathered.shutdown().await
+        bundled.shutdown().await
     };
     let mut came = Vec::new();
     let (ended, read) = tokio::join!(handle.drive(connection), other.read_to_end(&mut came));
@@ -94,12 +94,12 @@ async fn all_arrives_in_order_through_a_socket_that_takes_little() {
 
 #[tokio::test]
 async fn a_connection_whose_other_end_is_gone_ends() {
-    let (gathered, other, _) = counting(1000);
+    let (bundled, other, _) = counting(1000);
     drop(other);
-    let handle = gathered.handle();
+    let handle = bundled.handle();
     let connection = async move {
-        let mut gathered = gathered;
-        gathered.write_all(b"hello").await?;
+        let mut bundled = bundled;
+        bundled.write_all(b"hello").await?;
         std::future::pending().await
     };
     let ended = handle.drive(connection).await;

@@ -15,22 +15,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// More than this does not wait for the end of the turn.
 const ENOUGH: usize = 128 * 1024;
 
-/// A stream that keeps what is written, whether flushed or not, until there is enough of it or [`Gathered::drive`] sends it.
-pub(super) struct Gathered<S>(Arc<Mutex<Writes<S>>>);
+/// A stream that keeps what is written, whether flushed or not, until there is enough of it or [`Bundled::drive`] sends it.
+pub(super) struct Bundled<S>(Arc<Mutex<Writes<S>>>);
 
 struct Writes<S> {
     stream: S,
     waiting: BytesMut,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Gathered<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Bundled<S> {
     pub(super) fn new(stream: S) -> Self {
-        Gathered(Arc::new(Mutex::new(Writes { stream, waiting: BytesMut::new() })))
+        Bundled(Arc::new(Mutex::new(Writes { stream, waiting: BytesMut::new() })))
     }
 
-    /// The other end of this stream, for [`Gathered::drive`].
+    /// The other end of this stream, for [`Bundled::drive`].
     pub(super) fn handle(&self) -> Self {
-        Gathered(Arc::clone(&self.0))
+        Bundled(Arc::clone(&self.0))
     }
 
     /// Runs `connection`, which has the other end, and sends after each of its turns what it wrote in it.
@@ -67,13 +67,13 @@ impl<S: AsyncWrite + Unpin> Writes<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gathered<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Bundled<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.writes().stream).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Bundled<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut writes = self.writes();
         if writes.waiting.len() >= ENOUGH {
