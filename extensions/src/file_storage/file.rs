@@ -1,7 +1,7 @@
 //! One file: read once, then replaced as a whole by each write.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use otelcol_pipeline::storage::{StorageClient, StorageError, StorageOp};
 use otelcol_segment_log::{OpenError, sync_parent};
 
-use super::format::{self, Entries};
+use super::format::{self, Content, Contents, Index, ReadError};
 
 /// Where a file is and how it is written.
 #[derive(Debug, Clone)]
@@ -29,13 +29,20 @@ pub(super) struct Corrupt {
     pub(super) why: String,
 }
 
-/// An open file. Its content is in memory; other processes are kept out by a lock beside it.
+/// An open file. In memory is only where its values are; other processes are kept out by a lock beside it.
 #[derive(Debug)]
 pub(super) struct StoredFile {
     place: Place,
-    current: Mutex<Arc<Entries>>,
+    current: Mutex<Arc<Version>>,
     writing: Mutex<()>,
     _lock: File,
+}
+
+/// What was written last. It stays readable when another file takes its name.
+#[derive(Debug, Default)]
+struct Version {
+    file: Option<File>,
+    index: Index,
 }
 
 impl StoredFile {
@@ -52,45 +59,56 @@ impl StoredFile {
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse),
             Err(TryLockError::Error(why)) => return Err(failed(&why)),
         }
-        let (entries, corrupt) = match read(&place) {
-            Ok(entries) => (entries, None),
+        let (version, corrupt) = match read(&place) {
+            Ok(version) => (version, None),
             Err(ReadError::Io(why)) => return Err(failed(&why)),
             Err(ReadError::Corrupt(why)) if !place.recreate => {
                 return Err(failed(&format!("file is corrupt: {why}: remove it, or set recreate to true")));
             }
             Err(ReadError::Corrupt(why)) => {
                 let moved_to = move_aside(&place.path).map_err(|why| failed(&why))?;
-                (Entries::new(), Some(Corrupt { moved_to, why }))
+                (Version::default(), Some(Corrupt { moved_to, why }))
             }
         };
         let file =
-            Self { place, current: Mutex::new(Arc::new(entries)), writing: Mutex::default(), _lock: lock };
+            Self { place, current: Mutex::new(Arc::new(version)), writing: Mutex::default(), _lock: lock };
         Ok((file, corrupt))
     }
 
+    /// The value of a key. Blocks on the disk.
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let version = Arc::clone(&self.current());
+        let Some((file, stored)) = version.file.as_ref().zip(version.index.get(key)) else { return Ok(None) };
+        let path = self.place.path.display();
+        stored.read(file).map(Some).map_err(|why| StorageError(format!("read {key:?} in {path}: {why}")))
+    }
+
+    /// Blocks on the disk.
     fn write(&self, ops: Vec<StorageOp>) -> Result<(), StorageError> {
         let failed = |why: String| StorageError(format!("write {}: {why}", self.place.path.display()));
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut entries = Entries::clone(&self.current());
+        let version = Arc::clone(&self.current());
+        let mut contents: Contents =
+            version.index.iter().map(|(key, stored)| (key.clone(), Content::Old(*stored))).collect();
         for op in ops {
             match op {
-                StorageOp::Set(key, value) => _ = entries.insert(key, Arc::new(value)),
-                StorageOp::Delete(key) => _ = entries.remove(&key),
+                StorageOp::Set(key, value) => _ = contents.insert(key, Content::New(value)),
+                StorageOp::Delete(key) => _ = contents.remove(&key),
             }
         }
-        let size = format::size(&entries);
+        let size = format::size(&contents);
         if self.place.max_size > 0 && size > self.place.max_size {
             return Err(failed(format!(
                 "storage is full: {size} bytes, max_size is {}",
                 self.place.max_size
             )));
         }
-        replace(&self.place.path, &entries, self.place.fsync).map_err(|why| failed(why.to_string()))?;
-        *self.current() = Arc::new(entries);
+        let written = replace(&self.place.path, &contents, version.file.as_ref(), self.place.fsync);
+        *self.current() = Arc::new(written.map_err(|why| failed(why.to_string()))?);
         Ok(())
     }
 
-    fn current(&self) -> MutexGuard<'_, Arc<Entries>> {
+    fn current(&self) -> MutexGuard<'_, Arc<Version>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -101,7 +119,9 @@ pub(super) struct Client(pub(super) Arc<StoredFile>);
 #[async_trait]
 impl StorageClient for Client {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(self.0.current().get(key).map(|value| Vec::clone(value)))
+        let (file, key) = (Arc::clone(&self.0), key.to_owned());
+        let done = tokio::task::spawn_blocking(move || file.get(&key)).await;
+        done.unwrap_or_else(|panic| Err(StorageError(panic.to_string())))
     }
 
     async fn write(&self, ops: Vec<StorageOp>) -> Result<(), StorageError> {
@@ -112,23 +132,19 @@ impl StorageClient for Client {
     }
 }
 
-enum ReadError {
-    Io(String),
-    Corrupt(String),
-}
-
-fn read(place: &Place) -> Result<Entries, ReadError> {
-    let size = match fs::metadata(&place.path) {
-        Ok(found) => found.len(),
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Entries::new()),
-        Err(why) => return Err(ReadError::Io(why.to_string())),
+fn read(place: &Place) -> Result<Version, ReadError> {
+    let file = match File::open(&place.path) {
+        Ok(file) => file,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Version::default()),
+        Err(why) => return Err(why.into()),
     };
+    let size = file.metadata()?.len();
     if place.max_size > 0 && size > place.max_size {
-        let max_size = place.max_size;
-        return Err(ReadError::Io(format!("expected at most {max_size} bytes (max_size), found {size}")));
+        let expected = format!("expected at most {} bytes (max_size), found {size}", place.max_size);
+        return Err(io::Error::other(expected).into());
     }
-    let content = fs::read(&place.path).map_err(|why| ReadError::Io(why.to_string()))?;
-    format::decode(&content).map_err(ReadError::Corrupt)
+    let index = format::read(&mut BufReader::new(&file), size)?;
+    Ok(Version { file: Some(file), index })
 }
 
 fn move_aside(path: &Path) -> io::Result<PathBuf> {
@@ -139,19 +155,28 @@ fn move_aside(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Puts a file in place of another in one step: whoever looks sees the old one or the new one.
-fn replace(path: &Path, entries: &Entries, fsync: bool) -> io::Result<()> {
+fn replace(path: &Path, contents: &Contents, old: Option<&File>, fsync: bool) -> io::Result<Version> {
     let temporary = beside(path, "tmp");
-    let file = private(OpenOptions::new().create(true).write(true).truncate(true)).open(&temporary)?;
+    let file =
+        private(OpenOptions::new().create(true).read(true).write(true).truncate(true)).open(&temporary)?;
     let mut out = BufWriter::new(&file);
-    let written = format::write(entries, &mut out).and_then(|()| out.flush());
+    let written = format::write(contents, old, &mut out).and_then(|index| {
+        out.flush()?;
+        if fsync {
+            file.sync_all()?;
+        }
+        fs::rename(&temporary, path)?;
+        Ok(index)
+    });
     drop(out);
-    let written = written.and_then(|()| if fsync { file.sync_all() } else { Ok(()) });
-    if let Err(why) = written.and_then(|()| fs::rename(&temporary, path)) {
+    let index = written.inspect_err(|_| {
         // What remains of the attempt only takes space; the next write begins it anew.
         let _ = fs::remove_file(&temporary);
-        return Err(why);
+    })?;
+    if fsync {
+        sync_parent(path)?;
     }
-    if fsync { sync_parent(path) } else { Ok(()) }
+    Ok(Version { file: Some(file), index })
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -1,4 +1,6 @@
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::Cursor;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use otelcol_pipeline::{Component, ComponentConfig, ComponentId, Context, Extensi
 use otelcol_testkit::LogCapture;
 use proptest::prelude::*;
 
-use super::format::{Entries, decode, size, write};
+use super::format::{Content, Contents, ReadError, read, size, write};
 use super::{Config, FileStorage, file_name};
 
 fn config(directory: &Path) -> Config {
@@ -92,8 +94,8 @@ async fn two_processes_do_not_share_a_file() {
 async fn a_write_that_is_cut_anywhere_leaves_the_old_values() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(FILE);
-    let old = encode(&entries(&[("a", b"old")]));
-    let new = encode(&entries(&[("a", b"new"), ("b", b"more")]));
+    let old = encode(&contents(&[("a", b"old")]));
+    let new = encode(&contents(&[("a", b"new"), ("b", b"more")]));
     for length in 0..=new.len() {
         fs::write(&path, &old).unwrap();
         fs::write(directory.path().join(format!("{FILE}.tmp")), &new[..length]).unwrap();
@@ -102,14 +104,14 @@ async fn a_write_that_is_cut_anywhere_leaves_the_old_values() {
         assert_eq!(client.get("a").await.unwrap(), Some(b"old".to_vec()), "cut at {length}");
         client.write(vec![set("a", b"newer")]).await.unwrap();
         drop((client, storage));
-        assert_eq!(fs::read(&path).unwrap(), encode(&entries(&[("a", b"newer")])));
+        assert_eq!(fs::read(&path).unwrap(), encode(&contents(&[("a", b"newer")])));
     }
 }
 
 /// A disk that loses the end of a file without saying so: never garbage, but a clear word and an empty start.
 #[tokio::test]
 async fn a_file_that_is_cut_anywhere_is_moved_aside() {
-    let good = encode(&entries(&[("a", b"1"), ("b", b"22")]));
+    let good = encode(&contents(&[("a", b"1"), ("b", b"22")]));
     for length in 0..good.len() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(FILE), &good[..length]).unwrap();
@@ -160,7 +162,7 @@ async fn a_full_storage_keeps_the_old_values() {
     let expected = format!("write {}: storage is full: 101 bytes, max_size is 100", path.display());
     assert_eq!(error.to_string(), expected);
     assert_eq!(client.get("a").await.unwrap(), Some(vec![1; 40]));
-    assert_eq!(decode(&fs::read(&path).unwrap()).unwrap()["a"][..], [1; 40]);
+    assert_eq!(fs::read(&path).unwrap(), encode(&contents(&[("a", &[1; 40])])));
 }
 
 #[tokio::test]
@@ -220,35 +222,71 @@ fn wrong_settings_are_named_in_contribs_words() {
     assert_eq!(messages(config(&missing)), [format!("{} is not a directory", missing.display())]);
 }
 
-fn entries(list: &[(&str, &[u8])]) -> Entries {
-    list.iter().map(|(key, value)| ((*key).to_owned(), Arc::new(value.to_vec()))).collect()
+/// A value that another has changed since is not handed on as if it were good, neither to who asks nor into the next file.
+#[tokio::test]
+async fn a_value_that_was_changed_beneath_is_seen() {
+    let directory = tempfile::tempdir().unwrap();
+    let (storage, _) = storage(config(directory.path()));
+    let client = open(&storage).await;
+    client.write(vec![set("a", b"1"), set("b", b"22")]).await.unwrap();
+    let path = directory.path().join(FILE);
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let (read, written) =
+        (client.get("b").await.unwrap_err(), client.write(vec![set("a", b"3")]).await.unwrap_err());
+    let why = "a value is not what was written";
+    assert_eq!(read.to_string(), format!("read \"b\" in {}: {why}", path.display()));
+    assert_eq!(written.to_string(), format!("write {}: {why}", path.display()));
+    assert_eq!(client.get("a").await.unwrap(), Some(b"1".to_vec()));
+    client.write(vec![set("b", b"4")]).await.unwrap();
+    assert_eq!(fs::read(&path).unwrap(), encode(&contents(&[("a", b"1"), ("b", b"4")])));
 }
 
-fn encode(entries: &Entries) -> Vec<u8> {
-    let mut file = Vec::new();
-    write(entries, &mut file).unwrap();
-    file
+fn contents(list: &[(&str, &[u8])]) -> Contents {
+    list.iter().map(|(key, value)| ((*key).to_owned(), Content::New(value.to_vec()))).collect()
+}
+
+fn encode(contents: &Contents) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    write(contents, None, &mut file).unwrap();
+    file.into_inner()
+}
+
+fn index_of(file: &[u8]) -> Result<super::format::Index, ReadError> {
+    read(&mut &*file, file.len() as u64)
 }
 
 proptest! {
+    /// Through a second file, which has some values from the first.
     #[test]
-    fn what_is_written_is_read(list in proptest::collection::btree_map(".{0,8}", proptest::collection::vec(any::<u8>(), 0..50), 0..8)) {
-        let entries: Entries = list.into_iter().map(|(key, value)| (key, Arc::new(value))).collect();
-        let file = encode(&entries);
-        prop_assert_eq!(file.len() as u64, size(&entries));
-        prop_assert_eq!(decode(&file).unwrap(), entries);
+    fn what_is_written_is_read(list in proptest::collection::btree_map(".{0,8}", (proptest::collection::vec(any::<u8>(), 0..50), any::<bool>()), 0..8)) {
+        let all: Contents = list.iter().map(|(key, (value, _))| (key.clone(), Content::New(value.clone()))).collect();
+        let file = encode(&all);
+        prop_assert_eq!(file.len() as u64, size(&all));
+        let mut old = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut old, &file).unwrap();
+        let index = index_of(&file).unwrap();
+        let again: Contents = list.iter().map(|(key, (value, kept))| {
+            (key.clone(), if *kept { Content::Old(index[key]) } else { Content::New(value.clone()) })
+        }).collect();
+        let mut second = Cursor::new(Vec::new());
+        prop_assert_eq!(&write(&again, Some(&old), &mut second).unwrap(), &index);
+        prop_assert_eq!(second.into_inner(), file);
+        let read: BTreeMap<&String, Vec<u8>> = index.iter().map(|(key, stored)| (key, stored.read(&old).unwrap())).collect();
+        prop_assert_eq!(read, list.iter().map(|(key, (value, _))| (key, value.clone())).collect());
     }
 
     #[test]
     fn one_wrong_byte_is_seen(at in 0..200_usize, change in 1..=255_u8) {
-        let mut file = encode(&entries(&[("position", &[7; 100]), ("k", b"v")]));
+        let mut file = encode(&contents(&[("position", &[7; 100]), ("k", b"v")]));
         let at = at % file.len();
         file[at] ^= change;
-        prop_assert!(decode(&file).is_err());
+        prop_assert!(matches!(index_of(&file), Err(ReadError::Corrupt(_))));
     }
 
     #[test]
     fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        prop_assert!(decode(&bytes).is_err());
+        prop_assert!(matches!(index_of(&bytes), Err(ReadError::Corrupt(_))));
     }
 }
