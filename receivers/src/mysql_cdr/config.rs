@@ -9,7 +9,7 @@ use otelcol_pipeline::{ComponentConfig, ComponentId, ConfigIssue};
 use serde::Deserialize;
 
 pub use super::cel::{EventColumns, TracesConfig, TracesLimits};
-use super::schema::{Required, Role, Shape, Wanted};
+use super::schema::{Required, Role, Shape, Wanted, own_names};
 use super::time;
 
 /// Settings of the receiver; the README tells what each means.
@@ -151,25 +151,20 @@ impl Columns {
     /// What a CDR table looks like.
     pub(super) fn shape(&self) -> Shape<'_> {
         let wanted = |role, key, configured, usual| Wanted { role, key, configured, usual };
+        let mut all = vec![
+            wanted(Role::Id, "id", &self.id, &[]),
+            wanted(Role::Time, "time", &self.time, &["calldate", "start"]),
+            wanted(Role::SystemName, "system_name", &self.system_name, &[]),
+        ];
+        all.extend(own_names!(
+            self,
+            Answer answer, End end, Duration duration, Billsec billsec, Disposition disposition, Uniqueid uniqueid,
+            Linkedid linkedid, Sequence sequence, Channel channel, Dstchannel dstchannel, Dcontext dcontext,
+            Lastapp lastapp,
+        ));
         Shape {
             setting: "columns",
-            wanted: vec![
-                wanted(Role::Id, "id", &self.id, &[]),
-                wanted(Role::Time, "time", &self.time, &["calldate", "start"]),
-                wanted(Role::Answer, "answer", &self.answer, &["answer"]),
-                wanted(Role::End, "end", &self.end, &["end"]),
-                wanted(Role::Duration, "duration", &self.duration, &["duration"]),
-                wanted(Role::Billsec, "billsec", &self.billsec, &["billsec"]),
-                wanted(Role::Disposition, "disposition", &self.disposition, &["disposition"]),
-                wanted(Role::Uniqueid, "uniqueid", &self.uniqueid, &["uniqueid"]),
-                wanted(Role::Linkedid, "linkedid", &self.linkedid, &["linkedid"]),
-                wanted(Role::Sequence, "sequence", &self.sequence, &["sequence"]),
-                wanted(Role::Channel, "channel", &self.channel, &["channel"]),
-                wanted(Role::Dstchannel, "dstchannel", &self.dstchannel, &["dstchannel"]),
-                wanted(Role::Dcontext, "dcontext", &self.dcontext, &["dcontext"]),
-                wanted(Role::Lastapp, "lastapp", &self.lastapp, &["lastapp"]),
-                wanted(Role::SystemName, "system_name", &self.system_name, &[]),
-            ],
+            wanted: all,
             required: &[
                 Required {
                     roles: &[Role::Time],

@@ -12,6 +12,14 @@ use super::source::Source;
 use super::table::{BinlogPosition, Reader, Table};
 use super::time::Zone;
 
+/// A table that is looked at.
+struct Looked<'s> {
+    /// Its place among the receiver's.
+    n: usize,
+    source: &'s Source,
+    decoder: &'s Decoder,
+}
+
 impl Worker {
     /// What is kept of the rows of a table.
     pub(super) fn keep(&self, n: usize) -> Keep {
@@ -38,10 +46,11 @@ impl Worker {
             return self.replicate_from(n, end_of_log).await;
         }
         let decoder = source.decoder(table.seed, self.keep(n), self.config.limits.value_bytes);
+        let looked = Looked { n, source: &source, decoder: &decoder };
         if source.by_key {
-            self.look_by_key(db, n, &source, &decoder).await?;
+            self.look_by_key(db, looked).await?;
         } else {
-            self.look_by_time(db, n, &source, &decoder).await?;
+            self.look_by_time(db, looked).await?;
         }
         self.replicate_from(n, end_of_log).await
     }
@@ -131,13 +140,8 @@ impl Worker {
         Ok(())
     }
 
-    async fn look_by_key(
-        &mut self,
-        db: &mut Db,
-        n: usize,
-        source: &Source,
-        decoder: &Decoder,
-    ) -> Result<(), DbError> {
+    async fn look_by_key(&mut self, db: &mut Db, looked: Looked<'_>) -> Result<(), DbError> {
+        let Looked { n, source, decoder } = looked;
         let Some(Reader::Id(by_id)) = self.reader(n) else { return Ok(()) };
         let mut after = by_id.begin();
         loop {
@@ -157,13 +161,8 @@ impl Worker {
         }
     }
 
-    async fn look_by_time(
-        &mut self,
-        db: &mut Db,
-        n: usize,
-        source: &Source,
-        decoder: &Decoder,
-    ) -> Result<(), DbError> {
+    async fn look_by_time(&mut self, db: &mut Db, looked: Looked<'_>) -> Result<(), DbError> {
+        let Looked { n, source, decoder } = looked;
         self.begin_look(n);
         loop {
             let Some(Reader::Time(window)) = self.reader(n) else { return Ok(()) };

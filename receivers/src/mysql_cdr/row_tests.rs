@@ -1,20 +1,11 @@
 use super::*;
 use crate::mysql_cdr::config::Columns;
-use crate::mysql_cdr::schema::Column;
+use crate::mysql_cdr::schema::tests::columns;
 
 pub(crate) fn decoder(names: &[&str], zone: Zone) -> Decoder {
-    let column = |(ordinal, name): (usize, &&str)| Column {
-        name: (*name).to_owned(),
-        data_type: "varchar".to_owned(),
-        length: 80,
-        auto_increment: *name == "id",
-        unsigned: false,
-        charset: "utf8mb4".to_owned(),
-        ordinal,
-    };
-    let found: Vec<Column> = names.iter().enumerate().map(column).collect();
-    let columns = Columns::default();
-    let layout = Layout::new("`a`.`cdr`".to_owned(), &found, &[], &columns.shape(), true, 4096).unwrap();
+    let shape = Columns::default();
+    let layout =
+        Layout::new("`a`.`cdr`".to_owned(), &columns(names), &[], &shape.shape(), true, 4096).unwrap();
     Decoder { layout, zone, seed: 7, keep: Keep::Cdr { values: false }, value_bytes: 4096 }
 }
 

@@ -59,6 +59,19 @@ pub(super) struct Wanted<'c> {
     pub(super) usual: &'static [&'static str],
 }
 
+/// Columns whose settings are called what Asterisk calls them.
+macro_rules! own_names {
+    ($columns:expr, $($role:ident $name:ident),+ $(,)?) => {
+        [$(crate::mysql_cdr::schema::Wanted {
+            role: Role::$role,
+            key: stringify!($name),
+            configured: &$columns.$name,
+            usual: &[stringify!($name)],
+        }),+]
+    };
+}
+pub(super) use own_names;
+
 /// What nothing can be done without: one of some columns.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Required {
@@ -228,4 +241,4 @@ pub(super) fn create_index(table: &str, column: &str) -> String {
 
 #[cfg(test)]
 #[path = "schema_tests.rs"]
-mod tests;
+pub(super) mod tests;

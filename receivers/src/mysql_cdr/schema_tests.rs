@@ -1,7 +1,8 @@
 use super::*;
 use crate::mysql_cdr::config::Columns;
 
-fn columns(names: &[&str]) -> Vec<Column> {
+/// Columns of text; the one with the name `id` is a key that the server numbers.
+pub(crate) fn columns(names: &[&str]) -> Vec<Column> {
     names
         .iter()
         .enumerate()
@@ -9,7 +10,7 @@ fn columns(names: &[&str]) -> Vec<Column> {
             name: (*name).to_owned(),
             data_type: "varchar".to_owned(),
             length: 80,
-            auto_increment: false,
+            auto_increment: *name == "id",
             unsigned: false,
             charset: "utf8mb4".to_owned(),
             ordinal,

@@ -2,7 +2,7 @@
 
 use mysql_async::{Row, Value};
 
-use super::config::{Config, StartAt, TableKind, TableSpec};
+use super::config::{Config, StartAt, TableSpec};
 use super::connect::{Db, DbError};
 use super::read::window::Ask;
 use super::row::{Decoder, Keep, TableRow, text};
@@ -93,10 +93,6 @@ impl Source {
         let qualified = qualified(&config.database, &table.name);
         let shape = table.kind.shape();
         let layout = Layout::new(qualified, &columns, &indexes, &shape, all, config.limits.value_bytes)
-            .and_then(|layout| match table.kind {
-                TableKind::Cdr(_) => Ok(layout),
-                TableKind::Cel(_) => super::cel::checked(layout),
-            })
             .map_err(DbError::Table)?;
         let zone = Zone::named(&table.timezone).map_err(DbError::Table)?;
         let by_key = layout.id_index.is_some();

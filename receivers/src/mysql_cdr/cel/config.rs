@@ -4,7 +4,7 @@ use otelcol_confmap::GoDuration;
 use serde::Deserialize;
 
 pub use crate::call_trace::TracesLimits;
-use crate::mysql_cdr::schema::{Required, Role, Shape, Wanted};
+use crate::mysql_cdr::schema::{Required, Role, Shape, Wanted, own_names};
 
 /// `traces`: traces of calls, from a table of channel events.
 #[derive(Debug, Clone, Deserialize)]
@@ -90,28 +90,20 @@ pub struct EventColumns {
 impl EventColumns {
     /// What a table of channel events looks like.
     pub(in crate::mysql_cdr) fn shape(&self) -> Shape<'_> {
-        let wanted = |role, key, configured, usual| Wanted { role, key, configured, usual };
+        let wanted = |role, key, configured| Wanted { role, key, configured, usual: &[] };
+        let mut all = vec![
+            wanted(Role::Id, "id", &self.id),
+            wanted(Role::SystemName, "system_name", &self.system_name),
+        ];
+        all.extend(own_names!(
+            self,
+            EventType eventtype, Time eventtime, UserType userdeftype, CallerNumber cid_num, CallerName cid_name,
+            Exten exten, Context context, Channel channame, Application appname, ApplicationData appdata,
+            AccountCode accountcode, Uniqueid uniqueid, Linkedid linkedid, Peer peer, Extra extra,
+        ));
         Shape {
             setting: "traces::columns",
-            wanted: vec![
-                wanted(Role::Id, "id", &self.id, &[]),
-                wanted(Role::EventType, "eventtype", &self.eventtype, &["eventtype"]),
-                wanted(Role::Time, "eventtime", &self.eventtime, &["eventtime"]),
-                wanted(Role::UserType, "userdeftype", &self.userdeftype, &["userdeftype"]),
-                wanted(Role::CallerNumber, "cid_num", &self.cid_num, &["cid_num"]),
-                wanted(Role::CallerName, "cid_name", &self.cid_name, &["cid_name"]),
-                wanted(Role::Exten, "exten", &self.exten, &["exten"]),
-                wanted(Role::Context, "context", &self.context, &["context"]),
-                wanted(Role::Channel, "channame", &self.channame, &["channame"]),
-                wanted(Role::Application, "appname", &self.appname, &["appname"]),
-                wanted(Role::ApplicationData, "appdata", &self.appdata, &["appdata"]),
-                wanted(Role::AccountCode, "accountcode", &self.accountcode, &["accountcode"]),
-                wanted(Role::Uniqueid, "uniqueid", &self.uniqueid, &["uniqueid"]),
-                wanted(Role::Linkedid, "linkedid", &self.linkedid, &["linkedid"]),
-                wanted(Role::Peer, "peer", &self.peer, &["peer"]),
-                wanted(Role::Extra, "extra", &self.extra, &["extra"]),
-                wanted(Role::SystemName, "system_name", &self.system_name, &[]),
-            ],
+            wanted: all,
             required: &[
                 Required {
                     roles: &[Role::EventType],

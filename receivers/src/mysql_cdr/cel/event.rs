@@ -8,7 +8,7 @@ use twox_hash::XxHash64;
 
 use crate::call_trace::call::Nanos;
 use crate::mysql_cdr::row::{Body, Decoder, TableRow};
-use crate::mysql_cdr::schema::{Layout, Role};
+use crate::mysql_cdr::schema::Role;
 use crate::mysql_cdr::time::{self, Naive};
 
 /// What happened. The order is that of events of one moment.
@@ -39,30 +39,38 @@ pub(in crate::mysql_cdr) enum Kind {
     Other,
 }
 
+/// Types of events: Asterisk's number since version 12 (`enum ast_cel_event_type`, cel.h), which it writes into a column of
+/// numbers, and its name, which it writes into a text.
+const TYPES: [(&str, &str, Kind); 17] = [
+    ("1", "CHAN_START", Kind::ChanStart),
+    ("2", "CHAN_END", Kind::ChanEnd),
+    ("3", "HANGUP", Kind::Hangup),
+    ("4", "ANSWER", Kind::Answer),
+    ("5", "APP_START", Kind::AppStart),
+    ("6", "APP_END", Kind::AppEnd),
+    ("7", "BRIDGE_ENTER", Kind::BridgeEnter),
+    ("8", "BRIDGE_EXIT", Kind::BridgeExit),
+    ("9", "PARK_START", Kind::ParkStart),
+    ("10", "PARK_END", Kind::ParkEnd),
+    ("11", "BLINDTRANSFER", Kind::BlindTransfer),
+    ("12", "ATTENDEDTRANSFER", Kind::AttendedTransfer),
+    ("13", "USER_DEFINED", Kind::User),
+    ("14", "LINKEDID_END", Kind::LinkedidEnd),
+    ("15", "PICKUP", Kind::Pickup),
+    ("16", "FORWARD", Kind::Forward),
+    ("21", "DTMF", Kind::Dtmf),
+];
+
 impl Kind {
-    /// The kind of a type's name; `user` is what the column for a user's own types has.
-    fn parse(name: &str, user: &str) -> Self {
-        match name.trim().to_ascii_uppercase().as_str() {
-            "CHAN_START" => Self::ChanStart,
-            "CHAN_END" => Self::ChanEnd,
-            "HANGUP" => Self::Hangup,
-            "ANSWER" => Self::Answer,
-            "APP_START" => Self::AppStart,
-            "APP_END" => Self::AppEnd,
-            "BRIDGE_ENTER" => Self::BridgeEnter,
-            "BRIDGE_EXIT" => Self::BridgeExit,
-            "PARK_START" => Self::ParkStart,
-            "PARK_END" => Self::ParkEnd,
-            "BLINDTRANSFER" => Self::BlindTransfer,
-            "ATTENDEDTRANSFER" => Self::AttendedTransfer,
-            "PICKUP" => Self::Pickup,
-            "FORWARD" => Self::Forward,
-            "DTMF" => Self::Dtmf,
-            "LINKEDID_END" => Self::LinkedidEnd,
-            "USER_DEFINED" => Self::User,
+    /// The kind of a type's name or number; `user` is what the column for a user's own types has.
+    fn parse(text: &str, user: &str) -> Self {
+        let told = text.trim();
+        let known = TYPES.iter().find(|(number, name, _)| *number == told || name.eq_ignore_ascii_case(told));
+        match known {
+            Some((_, _, kind)) => *kind,
             // With `show_user_defined` the user's own name stands for the type.
-            _ if !user.is_empty() && name == user => Self::User,
-            _ => Self::Other,
+            None if !user.is_empty() && text == user => Self::User,
+            None => Self::Other,
         }
     }
 
@@ -107,21 +115,6 @@ impl Event {
     /// What puts the events of a call in order.
     pub(super) fn order(&self) -> (Nanos, Option<u64>, Kind, &str) {
         (self.at, self.id, self.kind, &self.uniqueid)
-    }
-}
-
-/// A layout whose types of events are names. Numbers are not read: they are others in each version of Asterisk.
-///
-/// # Errors
-/// They are numbers.
-pub(in crate::mysql_cdr) fn checked(layout: Layout) -> Result<Layout, String> {
-    match layout.column(Role::EventType) {
-        Some(column) if column.data_type.contains("int") => Err(format!(
-            "column {:?} of table {} holds numbers, which mean something else in each version of asterisk: expected names as \
-             CHAN_START; make it a varchar, and asterisk writes names",
-            column.name, layout.table
-        )),
-        _ => Ok(layout),
     }
 }
 

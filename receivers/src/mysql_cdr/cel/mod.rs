@@ -17,6 +17,6 @@ mod tests;
 
 pub use config::{EventColumns, TracesConfig, TracesLimits};
 
-pub(super) use event::{Event, checked, decode};
+pub(super) use event::{Event, decode};
 pub(super) use open::{Events, Held, Place, Rules, Taken};
 pub(super) use writer::TraceWriter;

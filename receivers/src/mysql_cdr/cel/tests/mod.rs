@@ -14,11 +14,12 @@ use otelcol_pdata::model::trace::Span as OtlpSpan;
 use otelcol_testkit::csv_fields;
 
 use super::writer::TraceWriter;
-use super::{EventColumns, Events, TracesConfig, checked};
+use super::{EventColumns, Events, TracesConfig};
 use crate::mysql_cdr::book::{self, Book};
 use crate::mysql_cdr::config::{Config, TableKind};
 use crate::mysql_cdr::read::by_id::ById;
 use crate::mysql_cdr::row::{Decoder, Keep, TableRow};
+use crate::mysql_cdr::schema::tests::columns;
 use crate::mysql_cdr::schema::{Column, Layout};
 use crate::mysql_cdr::system::System;
 use crate::mysql_cdr::table::{Now, Reader, Settings, Table};
@@ -63,26 +64,12 @@ impl Captured {
     }
 }
 
-fn column((ordinal, name): (usize, &&str)) -> Column {
-    Column {
-        name: (*name).to_owned(),
-        data_type: "varchar".to_owned(),
-        length: 80,
-        auto_increment: *name == "id",
-        unsigned: false,
-        charset: "utf8mb4".to_owned(),
-        ordinal,
-    }
-}
-
 fn layout(found: &[Column]) -> Result<Layout, String> {
     Layout::new("`a`.`cel`".to_owned(), found, &[], &EventColumns::default().shape(), false, 4096)
-        .and_then(checked)
 }
 
 fn decoder(names: &[&str]) -> Decoder {
-    let found: Vec<Column> = names.iter().enumerate().map(column).collect();
-    let layout = layout(&found).unwrap();
+    let layout = layout(&columns(names)).unwrap();
     Decoder { layout, zone: Zone::utc(), seed: 7, keep: Keep::Cel, value_bytes: 4096 }
 }
 

@@ -61,6 +61,44 @@ fn spans_are_as_many_as_a_script_counts() {
     check("load_cel", &spans_of(&Captured::load().read(true)));
 }
 
+/// Into a column of numbers Asterisk writes its own (`enum ast_cel_event_type` of cel.h), the same since version 12.
+#[test]
+fn numbers_say_what_names_do() {
+    const FROM_1: [&str; 17] = [
+        "CHAN_START",
+        "CHAN_END",
+        "HANGUP",
+        "ANSWER",
+        "APP_START",
+        "APP_END",
+        "BRIDGE_ENTER",
+        "BRIDGE_EXIT",
+        "PARK_START",
+        "PARK_END",
+        "BLINDTRANSFER",
+        "ATTENDEDTRANSFER",
+        "USER_DEFINED",
+        "LINKEDID_END",
+        "PICKUP",
+        "FORWARD",
+        "LOCAL_OPTIMIZE",
+    ];
+    let mut captured = Captured::scenarios();
+    let named = spans_of(&captured.read(true));
+    let place = captured.columns.iter().position(|column| column == "eventtype").unwrap();
+    for name in captured.rows.iter_mut().filter_map(|row| row.get_mut(place)) {
+        let number = match name.as_str() {
+            "MYCEL" => 13,
+            "STREAM_BEGIN" => 19,
+            "STREAM_END" => 20,
+            "DTMF" => 21,
+            name => 1 + FROM_1.iter().position(|known| *known == name).unwrap(),
+        };
+        *name = number.to_string();
+    }
+    assert_eq!(spans_of(&captured.read(true)), named);
+}
+
 /// Every span ends, within its parent, which is in the same trace; ids are unique within it.
 #[test]
 fn traces_are_whole() {
