@@ -1,7 +1,7 @@
 #!/usr/bin/env -S python3 -B
-"""cdr.py PROGRAM DIR: what the mysql_cdr receiver costs, beside a real MariaDB whose data stay in DIR.
+"""cdr.py PROGRAM DIR [CASE...]: what the mysql_cdr receiver costs, beside a real MariaDB whose data stay in DIR.
 
-The tables are made the first time, which takes minutes; `cdr.py fill DIR` does only that. Measured are
+The tables are made the first time, which takes minutes; `cdr.py fill DIR` does only that. Measured are, or some of them:
 
   backlog   2,000,000 rows read from the beginning: rows a second until the page shows all of them, most resident memory;
             by key and by time
@@ -10,10 +10,14 @@ The tables are made the first time, which takes minutes; `cdr.py fill DIR` does 
   poll      a look that finds nothing new on 10,000,000 rows: time of the server (its own statistics of the account) and CPU of
             the collector
   binlog    from before an INSERT to the arrival of its log record at an HTTP server, mode: binlog
+  traces    1,400,000 channel events of 100,000 calls read from the beginning, by key and by time: events a second until the
+            traces of all calls are made but those of the last minute, which wait for late events; most resident memory
+  open      20,000 calls that are open, of nine events each: resident memory before and after they are read
 """
 
 import http.server
 import pathlib
+import re
 import statistics
 import sys
 import tempfile
@@ -44,6 +48,35 @@ TABLES = {
     "polled": (POLLED, ""),
     "polled_key": (POLLED, KEY),
 }
+# A call, event by event: its second, the channel's place in it, the type, the application. An open call has those of before
+# its end.
+CALL = [
+    (0, 0, "CHAN_START", "", ""), (0, 0, "APP_START", "Dial", "PJSIP/2001,20,tT"), (0, 1, "CHAN_START", "", ""),
+    (4, 1, "ANSWER", "AppDial", "(Outgoing Line)"), (4, 0, "ANSWER", "Dial", "PJSIP/2001,20,tT"),
+    (4, 1, "BRIDGE_ENTER", "AppDial", "(Outgoing Line)"), (4, 0, "BRIDGE_ENTER", "Dial", "PJSIP/2001,20,tT"),
+    (30, 0, "DTMF", "Dial", "PJSIP/2001,20,tT"), (31, 0, "DTMF", "Dial", "PJSIP/2001,20,tT"),
+    (60, 1, "BRIDGE_EXIT", "AppDial", "(Outgoing Line)"), (60, 0, "BRIDGE_EXIT", "Dial", "PJSIP/2001,20,tT"),
+    (60, 1, "CHAN_END", "AppDial", "(Outgoing Line)"), (60, 0, "CHAN_END", "", ""), (60, 0, "LINKEDID_END", "", ""),
+]
+CALLS, OPEN_CALLS, OPEN_EVENTS = 100_000, 20_000, 9
+# Calls that ended within `settle` and the minute that reading must be past the end of a call.
+LATE = 4 * 70
+# Four calls a second; the last of them a minute ago.
+EVENT = """
+SELECT type, NOW(6) - INTERVAL ({calls} - seq) DIV 4 + 120 SECOND + INTERVAL seconds SECOND, 'Caller', CONCAT('49301', seq % 100000),
+  CONCAT(2000 + seq % 50), 'from-trunk', CONCAT('PJSIP/carrier', channel, '-', HEX(2 * seq + channel)), app, data,
+  CONCAT(1790000000 + seq DIV 4, '.', 2 * seq + channel), CONCAT(1790000000 + seq DIV 4, '.', 2 * seq),
+  CASE type WHEN 'DTMF' THEN '{{"digit":"5"}}' WHEN 'BRIDGE_ENTER' THEN CONCAT('{{"bridge_id":"', seq, '","bridge_technology":"simple_bridge"}}')
+  WHEN 'BRIDGE_EXIT' THEN CONCAT('{{"bridge_id":"', seq, '"}}') ELSE '' END
+FROM seq_1_to_{calls} JOIN call_events WHERE n < {events} ORDER BY 2, seq, n
+"""
+EVENT_COLUMNS = "eventtype, eventtime, cid_name, cid_num, exten, context, channame, appname, appdata, uniqueid, linkedid, extra"
+# Calls, events of each, the key, the index.
+EVENT_TABLES = {
+    "events_key": (CALLS, len(CALL), KEY, ""),
+    "events": (CALLS, len(CALL), "", ", KEY (eventtime)"),
+    "events_open": (OPEN_CALLS, OPEN_EVENTS, KEY, ""),
+}
 COLUMNS = (
     "calldate, clid, src, dst, dcontext, channel, dstchannel, lastapp, lastdata, duration, billsec, disposition, amaflags,"
     " accountcode, uniqueid, userfield"
@@ -66,15 +99,26 @@ def fill(client):
         client.run("SET sql_log_bin=0", create("cdr", f"{table}_new", key) + engine,
                    f"INSERT INTO {table}_new ({COLUMNS}) {ROW.format(rows=rows)}", f"RENAME TABLE {table}_new TO {table}", "SET sql_log_bin=1")
     client.run("DELETE FROM myisam WHERE uniqueid LIKE '%.1000000'")
+    missing = EVENT_TABLES.keys() - made
+    if missing:
+        client.run("CREATE TEMPORARY TABLE call_events (n INT, seconds INT, channel INT, type TEXT, app TEXT, data TEXT)",
+                   *(f"INSERT INTO call_events VALUES {(n, *event)}" for n, event in enumerate(CALL)))
+    for table in sorted(missing):
+        calls, events, key, index = EVENT_TABLES[table]
+        print(f"making {table}: {calls * events} events", flush=True)
+        columns = re.sub(r"`id` .*?,|,\s*PRIMARY KEY \(`id`\)", "", create("cel", f"{table}_new", key, index))
+        client.run("SET sql_log_bin=0", columns,
+                   f"INSERT INTO {table}_new ({EVENT_COLUMNS}) {EVENT.format(calls=calls, events=events)}",
+                   f"RENAME TABLE {table}_new TO {table}", "SET sql_log_bin=1")
 
 
 class Run:
     """The collector beside the server."""
 
-    def __init__(self, program, place, table, sink=None, **settings):
+    def __init__(self, program, place, exporters=("prometheus",), sink="http://localhost:4318", **settings):
         self.folder = tempfile.TemporaryDirectory(prefix="cdr-bench-")
         self.collector = Collector(
-            program, self.folder.name, place["SOCKET"], sink, username="otelcol", table=table, **{**SETTINGS, **settings}
+            program, self.folder.name, place["SOCKET"], exporters, sink, username="otelcol", **{**SETTINGS, **settings}
         )
 
     def __enter__(self):
@@ -103,10 +147,10 @@ def rows_of(page):
     return page.get("asterisk_cdr_rows_total", 0)
 
 
-def backlog(program, place):
+def backlog(program, place, _):
     for how, table in (("key", "backlog_key"), ("time", "backlog")):
         begun = time.monotonic()
-        with Run(program, place, table, start_at="beginning") as collector:
+        with Run(program, place, table=table, start_at="beginning") as collector:
             collector.until_right(lambda page: rows_of(page) < BACKLOG)
             took = time.monotonic() - begun
             pid = collector.process.pid
@@ -128,7 +172,7 @@ def inserts(client, is_over):
 def insert(program, place, client):
     end = time.monotonic() + 10
     alone = inserts(client, lambda: time.monotonic() > end)
-    with Run(program, place, "myisam", start_at="beginning") as collector:
+    with Run(program, place, table="myisam", start_at="beginning") as collector:
         collector.until_right(lambda page: "no rows" if rows_of(page) == 0 else "")
         beside = inserts(client, lambda: rows_of(collector.page()) >= BACKLOG - 1)
     client.run("DELETE FROM myisam WHERE uniqueid = 'bench'")
@@ -143,7 +187,7 @@ def account(client):
 
 def poll(program, place, client):
     for how, table in (("key", "polled_key"), ("time", "polled")):
-        with Run(program, place, table, start_at="now", poll_interval="50ms") as collector:
+        with Run(program, place, table=table, start_at="now", poll_interval="50ms") as collector:
             collector.until_right(lambda page: "" if "asterisk_cdr_rows_total" in page else "no page")
             pid = collector.process.pid
             time.sleep(2)  # the first look goes further back
@@ -178,7 +222,8 @@ def binlog(program, place, client):
     threading.Thread(target=sink.serve_forever, daemon=True).start()
     client.run("CREATE OR REPLACE TABLE logged LIKE backlog_key")
     took = []
-    with Run(program, place, "logged", f"http://127.0.0.1:{sink.server_port}", start_at="beginning", mode="binlog") as collector:
+    address, both = f"http://127.0.0.1:{sink.server_port}", ("prometheus", "otlphttp")
+    with Run(program, place, both, address, table="logged", start_at="beginning", mode="binlog") as collector:
         collector.until_right(lambda page: "" if "asterisk_cdr_rows_total" in page else "no page")
         time.sleep(1)
         for n in range(500):
@@ -193,8 +238,47 @@ def binlog(program, place, client):
           f" 99 % {took[len(took) * 99 // 100]:.1f} ms, longest {took[-1]:.1f} ms", flush=True)
 
 
+def reads_events(program, place, table):
+    """The collector, only in a traces pipeline; settings as they are by default."""
+    traces = f"{{enabled: true, table: {table}}}"
+    return Run(program, place, ("nop",), start_at="beginning", traces=traces, poll_interval="1s")
+
+
+def own(collector, name):
+    page = collector.page(own=True)
+    return next((value for series, value in page.items() if series.startswith(f"otelcol_receiver_mysql_cdr_{name}")), 0)
+
+
+def traces(program, place, _):
+    for how, table in (("key", "events_key"), ("time", "events")):
+        begun = time.monotonic()
+        with reads_events(program, place, table) as collector:
+            collector.until_right(lambda made: made < CALLS - LATE, lambda: own(collector, "traces"))
+            took = time.monotonic() - begun
+            pid = collector.process.pid
+            print(f"traces by {how}: {CALLS * len(CALL) / took:,.0f} events/s, {CALLS / took:,.0f} traces/s ({took:.2f} s), collector"
+                  f" {cpu_seconds(pid):.2f} s of CPU, {status_mib(pid, 'VmHWM'):.1f} MiB at most", flush=True)
+
+
+def open_calls(program, place, client):
+    client.run("CREATE OR REPLACE TABLE no_events LIKE events_open")
+    resident = {}
+    for table, calls in (("no_events", 0), ("events_open", OPEN_CALLS)):
+        with reads_events(program, place, table) as collector:
+            looks = lambda: own(collector, "poll_seconds") > 0 and own(collector, "identities")
+            collector.until_right(lambda found: found is False or found < calls, looks)
+            time.sleep(5)  # what was needed only to read is given back
+            resident[table] = status_mib(collector.process.pid, "VmRSS")
+    none, all_of_them = resident["no_events"], resident["events_open"]
+    print(f"open: {OPEN_CALLS} open calls of {OPEN_EVENTS} events: {none:.1f} -> {all_of_them:.1f} MiB resident,"
+          f" {1024 * (all_of_them - none) / OPEN_CALLS:.2f} KiB a call", flush=True)
+
+
+CASES = {"backlog": backlog, "insert": insert, "poll": poll, "binlog": binlog, "traces": traces, "open": open_calls}
+
+
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3 or not set(sys.argv[3:]) <= CASES.keys():
         sys.exit(__doc__)
     place = server.start("mariadb", sys.argv[2], OPTIONS)
     try:
@@ -203,10 +287,8 @@ def main():
         if sys.argv[1] != "fill":
             program = pathlib.Path(sys.argv[1]).resolve()
             client.run("FLUSH TABLES")
-            backlog(program, place)
-            insert(program, place, client)
-            poll(program, place, client)
-            binlog(program, place, client)
+            for case in sys.argv[3:] or CASES:
+                CASES[case](program, place, client)
         client.close()
     finally:
         server.stop(sys.argv[2])

@@ -1,9 +1,12 @@
 #!/usr/bin/env -S python3 -B
-"""cdr.py PROGRAM SUITE...: a real Asterisk writes CDR through ODBC while calls are made, and the receiver counts those calls.
+"""cdr.py PROGRAM SUITE...: a real Asterisk writes CDR and CEL through ODBC while calls are made, and the receiver counts and
+traces those calls.
 
 SUITE is `sid` for Asterisk 22, `bullseye` for 16. Each writes a table of the old shape and one of Asterisk's own into a real
-MariaDB; one collector asks for the rows, another has them from replication. The counts of both must be the calls that were
-made, by how each is known to end, and what SQL and testdata/expected.py find in the tables.
+MariaDB, and its events with the names of their types and with the numbers; one collector asks for the rows, another has them
+from replication. The counts of both must be the calls that were made, by how each is known to end, and what SQL and
+testdata/expected.py find in the tables. There must be one trace a call, under the id that its linkedid gives, whose root says
+how the call ended.
 
 Under CI what cannot be had is a failure, elsewhere a skip that is printed.
 """
@@ -39,8 +42,12 @@ ENDINGS = {
 }
 GAVE_UP = {"ANSWERED", "NO ANSWER"}
 TABLES = ("cdr", "cdr_alembic")
-MODES = ("poll", "binlog")
-SETTINGS = {"tables": "[{name: cdr}, {name: cdr_alembic}]", "poll_interval": "200ms", "collection_interval": "200ms"}
+# How rows come, and from which table of events traces are made.
+MODES = {"poll": "cel", "binlog": "cel_numbers"}
+SYSTEM = "real-pbx"
+SETTINGS = {
+    "tables": "[{name: cdr}, {name: cdr_alembic}]", "poll_interval": "200ms", "collection_interval": "200ms", "system_name": SYSTEM,
+}
 PATIENCE = 20
 
 
@@ -49,7 +56,7 @@ def database(place, name):
     client = Client(place)
     client.run(
         f"CREATE DATABASE {name}", f"USE {name}", create("cdr", "cdr"), create("cdr_alembic", "cdr_alembic", end=", KEY (start)"),
-        create("cel", "cel"), "CREATE USER IF NOT EXISTS asterisk@'127.0.0.1' IDENTIFIED BY 'written'",
+        create("cel", "cel"), "CREATE TABLE cel_numbers LIKE cel", "ALTER TABLE cel_numbers MODIFY eventtype INT", "CREATE USER IF NOT EXISTS asterisk@'127.0.0.1' IDENTIFIED BY 'written'",
         f"GRANT SELECT, INSERT ON {name}.* TO asterisk@'127.0.0.1'",
     )
     return client
@@ -85,6 +92,34 @@ async def make_calls(asterisk):
     return made
 
 
+def dispositions():
+    """How many traces of the calls that are made end how: a trace knows a cancel."""
+    found = collections.Counter()
+    for scenario, (calls, ending) in ENDINGS.items():
+        found[scenarios.ALL.get(scenario, (ending,))[0]] += calls
+    return found
+
+
+def wrong_traces(traces, linkedids):
+    """What is wrong with them."""
+    missing = {linkedid for linkedid in linkedids if truth.trace_id(SYSTEM, linkedid) not in traces}
+    if missing or len(traces) > len(linkedids):
+        return f"expected {len(linkedids)} traces, found {len(traces)}; missing are those of {missing}"
+    found = collections.Counter()
+    for spans in traces.values():
+        roots = {span["spanId"]: span for span in spans if not span.get("parentSpanId")}
+        assert len(roots) == 1, f"roots {roots}"
+        (root,) = roots.values()
+        attributes = {attribute["key"]: attribute["value"] for attribute in root["attributes"]}
+        found[attributes["asterisk.disposition"]["stringValue"]] += 1
+    return "" if found == dispositions() else f"traces end so: {found}, expected {dispositions()}"
+
+
+def settings(name, mode, settle="10s"):
+    traces = f"{{enabled: true, table: {MODES[mode]}, settle: 1s}}"
+    return {**SETTINGS, "database": name, "mode": mode, "settle": settle, "traces": traces}
+
+
 async def beside(program, place, suite, folder):
     """Everything with one Asterisk; a line that says what was seen."""
     installation = Installation(suite)
@@ -100,7 +135,7 @@ async def beside(program, place, suite, folder):
         for mode in MODES:
             place_of = folder / f"{suite}-{mode}"
             place_of.mkdir()
-            collector = Collector(program, place_of, place["SOCKET"], database=name, mode=mode, **SETTINGS)
+            collector = Collector(program, place_of, place["SOCKET"], ("prometheus", "file"), **settings(name, mode))
             collector.start()
             stack.callback(collector.process.kill)
             collectors.append((mode, collector))
@@ -113,23 +148,24 @@ async def beside(program, place, suite, folder):
         beyond = found - made
         gave_up = made.pop(None)
         assert made <= found and beyond.total() == gave_up and beyond.keys() <= GAVE_UP, f"{version}: made {made}, found {found}"
-        calls = int(client.run("SELECT COUNT(DISTINCT linkedid) FROM cdr_alembic")[0][0])
-        assert calls == made.total() + gave_up, f"{version}: {calls} linkedids of {made}"
+        linkedids = [row[0] for row in client.run("SELECT DISTINCT linkedid FROM cdr_alembic")]
+        assert len(linkedids) == made.total() + gave_up, f"{version}: {len(linkedids)} linkedids of {made}"
         for mode, collector in collectors:
             # Nothing more comes: no call needs to wait for other rows of its own.
             collector.stop()
-            collector.configure(database=name, mode=mode, settle="100ms", **SETTINGS)
+            collector.configure(**settings(name, mode, settle="100ms"))
             collector.start()
             stack.callback(collector.process.kill)
             for table in TABLES:
                 expected = page(written[table], table)
                 await asyncio.to_thread(collector.until_right, lambda found, expected=expected: differs(found, expected))
+            await asyncio.to_thread(collector.until_right, lambda traces: wrong_traces(traces, linkedids), collector.traces)
             collector.stop()
     events = client.run("SELECT COUNT(*), COUNT(DISTINCT linkedid) FROM cel")[0]
     client.close()
     counts = ", ".join(f"{calls} {ending}" for ending, calls in found.items() if calls)
-    print(f"  Asterisk {version}: {counts}; {written['cdr']['rows']} rows a table, by {' and '.join(MODES)}; {events[0]} CEL rows of"
-          f" {events[1]} calls", flush=True)
+    print(f"  Asterisk {version}: {counts}; {written['cdr']['rows']} rows a table, by {' and '.join(MODES)}; {events[0]} events of"
+          f" {events[1]} calls: {len(linkedids)} traces from names and from numbers", flush=True)
 
 
 async def run(program, suites, folder):

@@ -7,7 +7,7 @@ import sys
 
 TESTDATA = pathlib.Path(__file__).resolve().parents[3] / "receivers/src/mysql_cdr/testdata"
 sys.path.insert(0, str(TESTDATA))
-from expected import BOUNDS, count, read  # noqa: E402
+from expected import ANSWER_BOUNDS, BOUNDS, count, read  # noqa: E402
 
 
 def create(shape, table, first="", end=""):
@@ -51,12 +51,15 @@ def page(expected, table=None):
         return f"asterisk_cdr_{name}{{{text}}}" if text else f"asterisk_cdr_{name}"
 
     page = {series("calls_total", disposition=ending): calls for ending, calls in expected["dispositions"].items() if calls}
-    for bound, calls in zip([*BOUNDS, "+Inf"], expected["duration_buckets"], strict=True):
-        page[series("duration_seconds_bucket", le=bound)] = calls
+    for name, bounds in (("duration", BOUNDS), ("answer_time", ANSWER_BOUNDS)):
+        for bound, calls in zip([*bounds, "+Inf"], expected[f"{name}_buckets"], strict=True):
+            page[series(f"{name}_seconds_bucket", le=bound)] = calls
+        page[series(f"{name}_seconds_sum")] = expected[f"{name}_sum"]
+    page |= {series(f"{name}_total", **dict(labels)): calls for name, labels, calls in expected["by"]}
     return page | {
         series("rows_total"): expected["rows"],
         series("duration_seconds_count"): expected["calls"],
-        series("duration_seconds_sum"): expected["duration_sum"],
+        series("short_calls_total"): expected["short_calls"],
         series("billable_seconds_total"): expected["billsec_sum"],
     }
 

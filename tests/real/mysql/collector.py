@@ -1,5 +1,7 @@
-"""The program with a `mysql_cdr` receiver and a `prometheus` exporter, as a process that can be ended at any moment."""
+"""The program with a `mysql_cdr` receiver and exporters for what it makes, as a process that can be ended at any moment."""
 
+import collections
+import json
 import os
 import pathlib
 import subprocess
@@ -24,28 +26,34 @@ receivers:
 exporters:
   prometheus: {{endpoint: "127.0.0.1:{port}", without_scope_info: true}}
   otlphttp: {{endpoint: "{sink}"}}
+  file: {{path: {folder}/traces.json, append: true}}
+  nop:
 service:
   extensions: [file_storage]
   pipelines:
-    metrics: {{receivers: [mysql_cdr], exporters: [prometheus]}}{logs}
-  telemetry: {{metrics: {{level: none}}}}
+    {pipelines}
+  telemetry: {{metrics: {{address: "127.0.0.1:{own_port}"}}}}
 """
+# What goes to which exporter.
+SIGNALS = {"prometheus": "metrics", "otlphttp": "logs", "file": "traces", "nop": "traces"}
 
 
 class Collector:
-    def __init__(self, program, folder, endpoint, sink=None, **settings):
-        """With `sink`, the address of an OTLP/HTTP server, rows go there as log records."""
-        self.program, self.folder, self.endpoint, self.sink = program, pathlib.Path(folder), endpoint, sink
-        (self.port,) = free_ports(1)
+    def __init__(self, program, folder, endpoint, exporters=("prometheus",), sink="http://localhost:4318", **settings):
+        """`exporters` are some of SIGNALS; `sink` is the address of an OTLP/HTTP server."""
+        self.program, self.folder, self.endpoint = program, pathlib.Path(folder), endpoint
+        self.exporters, self.sink = exporters, sink
+        self.port, self.own_port = free_ports(2)
         self.process = None
         self.configure(**settings)
 
     def configure(self, **settings):
         """Settings are those of the receiver, by name. They hold from the next start on."""
         lines = "\n    ".join(f"{name}: {value}" for name, value in {"username": "root", **settings}.items())
-        logs = "\n    logs: {receivers: [mysql_cdr], exporters: [otlphttp]}" if self.sink else ""
+        pipelines = [f"{SIGNALS[name]}: {{receivers: [mysql_cdr], exporters: [{name}]}}" for name in self.exporters]
         config = CONFIG.format(
-            folder=self.folder, endpoint=self.endpoint, port=self.port, settings=lines, logs=logs, sink=self.sink or "http://localhost:4318"
+            folder=self.folder, endpoint=self.endpoint, port=self.port, own_port=self.own_port, settings=lines,
+            pipelines="\n    ".join(pipelines), sink=self.sink,
         )
         (self.folder / "config.yaml").write_text(config)
 
@@ -64,10 +72,12 @@ class Collector:
     def log(self):
         return (self.folder / "collector.log").read_text()
 
-    def page(self):
-        """All series of the page: name and labels, value. Nothing while there is no page."""
+    def page(self, own=False):
+        """All series of the page, or of the one on which the program tells of itself: name and labels, value. Nothing
+        while there is no page."""
+        port = self.own_port if own else self.port
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=PATIENCE) as reply:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as reply:
                 page = reply.read().decode()
         except OSError:
             assert self.process.poll() is None, self.log()
@@ -75,10 +85,21 @@ class Collector:
         lines = [line.rsplit(" ", 1) for line in page.splitlines() if line and not line.startswith("#")]
         return {series: float(value) for series, value in lines}
 
-    def until_right(self, wrong):
-        """Waits until `wrong`, which is asked what is wrong with the page, says nothing."""
+    def traces(self):
+        """The spans in the file, as OTLP's JSON has them, by trace. Those of a repeated trace are there twice."""
+        path, traces = self.folder / "traces.json", collections.defaultdict(list)
+        text = path.read_text() if path.exists() else ""
+        # The last line may be half of one.
+        for line in text.split("\n")[:-1]:
+            for resource in json.loads(line)["resourceSpans"]:
+                for span in (span for scope in resource["scopeSpans"] for span in scope["spans"]):
+                    traces[span["traceId"]].append(span)
+        return traces
+
+    def until_right(self, wrong, look=None):
+        """Waits until `wrong`, which is asked what is wrong with the page, or with what `look` finds, says nothing."""
         end = time.monotonic() + PATIENCE
-        while found := wrong(self.page()):
+        while found := wrong((look or self.page)()):
             if time.monotonic() > end:
                 raise AssertionError(f"{self.folder}: {found}\n{self.log()[-4000:]}")
             time.sleep(0.02)
