@@ -158,6 +158,12 @@ impl Outputs {
         Self { traces: output(), metrics: output(), logs: output() }
     }
 
+    /// The output for one signal to a consumer, the others to nobody, for tests and hosts that run a single receiver.
+    pub fn only(signal: Signal, consumer: &Arc<dyn Consumer>) -> Self {
+        let output = |of| if of == signal { Output::to(Arc::clone(consumer)) } else { Output::new() };
+        Self { traces: output(Signal::Traces), metrics: output(Signal::Metrics), logs: output(Signal::Logs) }
+    }
+
     /// The same outputs, counting what is accepted and refused as otelcol does:
     /// `otelcol_receiver_accepted_spans{receiver,transport}` and `otelcol_receiver_refused_spans`.
     #[must_use]

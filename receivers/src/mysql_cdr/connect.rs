@@ -277,7 +277,7 @@ pub(super) fn explain(address: &str, what: &str, error: mysql_async::Error) -> D
     }
 }
 
-/// The wait before the next attempt: longer each time, and never the same for two collectors.
+/// The wait before the next attempt: longer each time.
 #[derive(Debug)]
 pub(super) struct Backoff {
     next: Duration,
@@ -302,5 +302,19 @@ impl Backoff {
     /// It worked.
     pub(super) fn reset(&mut self) {
         self.next = self.first;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_minute() {
+        let mut backoff = Backoff::new(Duration::from_secs(1));
+        let waits: Vec<u64> = (0..8).map(|_| backoff.wait().as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        backoff.reset();
+        assert_eq!(backoff.wait().as_secs(), 1);
     }
 }

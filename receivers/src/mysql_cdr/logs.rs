@@ -89,7 +89,7 @@ impl LogWriter {
         let (trace_id, span_id) = self.ids(source, row).unwrap_or_default();
         let body = format!("{} {}s", row.leg.disposition.as_str(), row.leg.duration() / 1000);
         LogRecord {
-            time_unix_nano: nanos(row.leg.end()),
+            time_unix_nano: nanos(row.end),
             observed_time_unix_nano: now_ns,
             severity_number: severity as i32,
             severity_text: severity_text.to_owned(),

@@ -448,3 +448,7 @@ impl Server<'_> {
         Resource { attributes, ..Resource::default() }
     }
 }
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

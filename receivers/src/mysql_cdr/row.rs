@@ -143,6 +143,8 @@ pub(super) struct CdrRow {
     pub(super) call: u64,
     /// What it says about its call.
     pub(super) leg: Leg,
+    /// End of the call in UTC, seconds.
+    pub(super) end: i64,
     /// All columns as text, in the layout's order, where logs are wanted.
     pub(super) values: Vec<Option<String>>,
 }
@@ -268,6 +270,9 @@ impl Decoder {
             technology: technology.to_owned(),
             trunk: trunk.to_owned(),
         };
+        // Asterisk cuts the fraction off each of the three; over a change of summer time the duration is right.
+        let told = between(&time_text, &end_text).filter(|told| (0..=1000).contains(&(told - duration)));
+        let end = start + told.unwrap_or(duration) / 1000;
         TableRow {
             id: self.id(&value),
             has_time: parsed.is_some(),
@@ -278,6 +283,7 @@ impl Decoder {
             body: Body::Cdr(CdrRow {
                 call,
                 leg,
+                end,
                 values: if values { self.texts(value) } else { Vec::new() },
             }),
         }

@@ -274,4 +274,4 @@ fn labelled<'a, V: Default>(map: &'a mut BTreeMap<String, V>, value: &str, rules
 
 #[cfg(test)]
 #[path = "totals_tests.rs"]
-mod tests;
+pub(super) mod tests;

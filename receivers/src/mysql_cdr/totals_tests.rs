@@ -1,7 +1,7 @@
 use super::*;
 use crate::mysql_cdr::row::tests::{cdr, decoder};
 
-fn rules() -> Rules {
+pub(crate) fn rules() -> Rules {
     Rules {
         duration_buckets: vec![5.0, 10.0],
         answer_time_buckets: vec![1.0],
@@ -11,7 +11,7 @@ fn rules() -> Rules {
     }
 }
 
-fn leg(start: i64, duration: i64, billsec: i64, disposition: &str, context: &str) -> Leg {
+pub(crate) fn leg(start: i64, duration: i64, billsec: i64, disposition: &str, context: &str) -> Leg {
     let decoder = decoder(
         &["start", "duration", "billsec", "disposition", "uniqueid", "dcontext", "dstchannel"],
         Zone::utc(),
@@ -28,7 +28,7 @@ fn leg(start: i64, duration: i64, billsec: i64, disposition: &str, context: &str
     cdr(decoder.decode(|place| Some(std::borrow::Cow::Owned(values[place].clone())), 0)).leg
 }
 
-const NOON: i64 = 1_795_348_800; // 2026-11-22 12:00:00
+pub(crate) const NOON: i64 = 1_795_348_800; // 2026-11-22 12:00:00
 
 #[test]
 fn calls_add_up() {

@@ -7,6 +7,7 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable as _;
 use otelcol_pdata::Signal;
 use otelcol_pdata::model::trace::Span;
+use otelcol_pdata::model::{as_string, attr};
 use otelcol_testkit::Sink;
 
 use crate::collector::{Memory, Running};
@@ -198,9 +199,50 @@ fn log_records_of_cdrs_have_the_ids_of_the_traces() {
     let scopes = blocks.flat_map(|block| block.scope_logs);
     let records: Vec<_> = scopes.flat_map(|scope| scope.log_records).collect();
     assert_eq!(records.len(), 90);
+    let mut severities = BTreeMap::<String, usize>::new();
     for record in records {
         assert_eq!(roots.get(&record.trace_id), Some(&record.span_id), "{record:?}");
+        let of = |column: &str| attr(&record.attributes, &format!("asterisk.cdr.{column}")).map(as_string);
+        // Times are UTC here, and whole seconds.
+        let end: jiff::Timestamp = (of("end").unwrap().replace(' ', "T") + "Z").parse().unwrap();
+        assert_eq!(i128::from(record.time_unix_nano), end.as_nanosecond(), "{record:?}");
+        assert_eq!(record.event_name, "asterisk.cdr");
+        let ending = of("disposition").unwrap();
+        *severities.entry(format!("{ending} {}", record.severity_text)).or_default() += 1;
     }
+    // As many as `grep -c ,BUSY, scenarios_cdr_alembic.csv` and so on.
+    let expected = [
+        ("ANSWERED INFO", 52),
+        ("BUSY INFO", 5),
+        ("CONGESTION WARN", 3),
+        ("FAILED ERROR", 3),
+        ("NO ANSWER INFO", 27),
+    ];
+    assert_eq!(severities, BTreeMap::from(expected.map(|(what, records)| (what.to_owned(), records))));
+}
+
+/// In a traces pipeline alone: no CDR table is missed, and the account needs no right to one.
+#[test]
+fn an_instance_for_traces_alone_reads_no_cdrs() {
+    let Some(server) = Server::shared(Kind::MariaDb) else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let events = events(Way::Key);
+    runtime.block_on(async {
+        let mut conn = server.database("cel_alone").await;
+        table(&mut conn, Way::Key, false).await;
+        conn.query_drop("CREATE OR REPLACE USER cel_alone@'127.0.0.1'").await.unwrap();
+        conn.query_drop("GRANT SELECT ON cel_alone.cel TO cel_alone@'127.0.0.1'").await.unwrap();
+        for row in &events.rows {
+            events.insert(&mut conn, "cel", row).await;
+        }
+    });
+    let settings = settings(Way::Key, server, "cel_alone").replace("username: root", "username: cel_alone");
+    let running = Running::start_for(Signal::Traces, &settings, &Memory::default());
+    wait_for(&running, &Traces::new(), &golden());
+    let (sink, state) = (Arc::clone(&running.sink), running.state());
+    running.stop();
+    assert_eq!(state, "ok");
+    assert!(sink.batches().iter().all(|batch| batch.signal() == Signal::Traces));
 }
 
 /// A table that is not there, or that no index helps with, is said, and does not keep CDRs from being read.

@@ -12,7 +12,7 @@ use otelcol_pdata::model::metrics::number_data_point::Value;
 use otelcol_pdata::model::{as_string, common::KeyValue};
 use otelcol_pipeline::status::Board;
 use otelcol_pipeline::storage::{Storage, StorageClient, StorageError, StorageOp};
-use otelcol_pipeline::{Component, ComponentId, Context, Host, Kind as ComponentKind, Outputs};
+use otelcol_pipeline::{Component, ComponentId, Consumer, Context, Host, Kind as ComponentKind, Outputs};
 use otelcol_receivers::mysql_cdr;
 use otelcol_testkit::{PATIENCE, Sink};
 use tokio::runtime::{Builder, Runtime};
@@ -70,13 +70,26 @@ pub(crate) type Shown = BTreeMap<String, f64>;
 impl Running {
     /// Starts the receiver with settings in YAML; `storage: memory` is `memory`.
     pub(crate) fn start(settings: &str, memory: &Memory) -> Self {
+        Self::start_in(settings, memory, Outputs::to)
+    }
+
+    /// Starts it in pipelines of one signal alone.
+    pub(crate) fn start_for(signal: Signal, settings: &str, memory: &Memory) -> Self {
+        Self::start_in(settings, memory, |consumer| Outputs::only(signal, consumer))
+    }
+
+    fn start_in(
+        settings: &str,
+        memory: &Memory,
+        outputs: impl FnOnce(&Arc<dyn Consumer>) -> Outputs,
+    ) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let node = Node::from_yaml(settings, "test").unwrap();
         let prepared = mysql_cdr::factory().prepare(&node, "receivers::mysql_cdr").unwrap();
         let sink = Sink::new();
         let shared = otelcol_pipeline::Shared::default();
         let context = Context::new(&shared, ComponentKind::Receiver, ComponentId::new("mysql_cdr"), "");
-        let outputs = Outputs::to(&sink.consumer());
+        let outputs = outputs(&sink.consumer());
         let component = (prepared.make)(context, outputs).unwrap();
         let storages: HashMap<ComponentId, Arc<dyn Storage>> =
             HashMap::from([(ComponentId::new("memory"), Arc::new(memory.clone()) as Arc<dyn Storage>)]);
@@ -202,11 +215,21 @@ pub(crate) fn difference(shown: &Shown, table: &str, capture: &str) -> Vec<Strin
         ("asterisk.cdr.duration_count", "calls"),
         ("asterisk.cdr.duration_sum", "duration_sum"),
         ("asterisk.cdr.billable", "billsec_sum"),
+        ("asterisk.cdr.answer_time_sum", "answer_time_sum"),
+        ("asterisk.cdr.short_calls", "short_calls"),
     ] {
         wanted.insert(with(name, ""), expected[key].as_f64().unwrap());
     }
-    for (n, count) in expected["duration_buckets"].as_array().unwrap().iter().enumerate() {
-        wanted.insert(with(&format!("asterisk.cdr.duration_bucket_{n}"), ""), count.as_f64().unwrap());
+    for histogram in ["duration", "answer_time"] {
+        for (n, count) in expected[&format!("{histogram}_buckets")].as_array().unwrap().iter().enumerate() {
+            wanted.insert(with(&format!("asterisk.cdr.{histogram}_bucket_{n}"), ""), count.as_f64().unwrap());
+        }
+    }
+    let by: Vec<(String, Vec<(String, String)>, f64)> =
+        serde_json::from_value(expected["by"].clone()).unwrap();
+    for (name, labels, count) in by {
+        let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        wanted.insert(with(&format!("asterisk.cdr.{name}"), &labels.join(",")), count);
     }
     wanted
         .into_iter()

@@ -135,7 +135,45 @@ fn reading_is_taken_up_when_the_table_appears() {
             .unwrap();
     });
     running.wait_for("the call", |shown| shown.get("asterisk.cdr.calls{disposition=BUSY}") == Some(&1.0));
+    // It ends three seconds after it was written.
+    running.wait_for("its age", |shown| shown["asterisk.cdr.newest.age"] >= 1.0);
+    assert!(running.stop()["asterisk.cdr.newest.age"] < 120.0);
+}
+
+/// A query that the server holds up is given up, by the server or by us, and the rows are read when it goes on.
+fn held_up(kind: Kind, database: &str) {
+    let Some(server) = Server::shared(kind) else { return };
+    let runtime = runtime();
+    let mut conn = runtime.block_on(async {
+        let mut conn = server.database(database).await;
+        conn.query_drop(TABLE).await.unwrap();
+        conn
+    });
+    let running = Running::start(
+        &settings(server, database, "username: root\nquery_timeout: 300ms"),
+        &Memory::default(),
+    );
+    running.wait_for("the first batch", |shown| shown.contains_key("asterisk.cdr.rows"));
+    runtime.block_on(async {
+        conn.query_drop("LOCK TABLES cdr WRITE").await.unwrap();
+        conn.query_drop("INSERT INTO cdr VALUES (NULL, UTC_TIMESTAMP(), 3, 'BUSY', '1795307195.0')")
+            .await
+            .unwrap();
+    });
+    running.wait_for_state("raise query_timeout or lower chunk_rows");
+    runtime.block_on(conn.query_drop("UNLOCK TABLES")).unwrap();
+    running.wait_for("the call", |shown| shown.get("asterisk.cdr.calls{disposition=BUSY}") == Some(&1.0));
     running.stop();
+}
+
+#[test]
+fn a_query_that_mariadb_holds_up() {
+    held_up(Kind::MariaDb, "held_up");
+}
+
+#[test]
+fn a_query_that_mysql_holds_up() {
+    held_up(Kind::MySql, "held_up");
 }
 
 /// The rows' log records by uniqueid: each with its attributes as text.

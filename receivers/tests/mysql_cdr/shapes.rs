@@ -140,8 +140,20 @@ fn both_tables(kind: Kind, database: &str, plugin: &str, password_file: &std::pa
     });
     let last = running.stop();
     assert_eq!(last["mysql.up"], 1.0);
-    assert!(last["mysql.global_status.threads_connected"] >= 1.0, "{last:#?}");
-    assert!(last["asterisk.cdr.table.size{table=cdr}"] > 0.0, "{last:#?}");
+    for (name, least) in [
+        ("mysql.global_status.threads_connected", 1.0),
+        ("mysql.global_status.threads_running", 1.0),
+        ("mysql.global_status.uptime", 1.0),
+        ("mysql.global_status.slow_queries", 0.0),
+        ("asterisk.cdr.table.rows{table=cdr}", 0.0),
+        ("asterisk.cdr.table.rows{table=cdr_alembic}", 0.0),
+        ("asterisk.cdr.table.size{table=cdr}", 1.0),
+        ("asterisk.cdr.table.size{table=cdr_alembic}", 1.0),
+    ] {
+        assert!(last.get(name).is_some_and(|value| *value >= least), "{name}: {last:#?}");
+    }
+    // It is no replica.
+    assert!(!last.contains_key("mysql.slave_status.seconds_behind_master"));
 }
 
 #[test]
@@ -156,6 +168,63 @@ fn both_tables_of_mysql_with_caching_sha2_password() {
     let folder = tempfile::tempdir().unwrap();
     let plugin = "CREATE USER reader@localhost IDENTIFIED WITH caching_sha2_password BY 'geheim'";
     both_tables(Kind::MySql, "two_tables", plugin, &folder.path().join("password"));
+}
+
+/// Rows that come to a replica are counted there, and how far it is behind is told, by an account with the README's rights.
+fn replica(kind: Kind, right: &str, [change, start]: [&str; 2]) {
+    let (Some(source), Some(replica)) = (Server::shared(kind), Server::start(kind)) else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let captured = Captured::read("scenarios_cdr");
+    let mut written = runtime.block_on(async {
+        let mut conn = source.database("replicated").await;
+        let end: mysql_async::Row = match conn.query_first("SHOW MASTER STATUS").await {
+            Ok(row) => row.unwrap(),
+            Err(_) => conn.query_first("SHOW BINARY LOG STATUS").await.unwrap().unwrap(),
+        };
+        let (file, offset): (String, u64) = (end.get(0).unwrap(), end.get(1).unwrap());
+        let change = change
+            .replace("{port}", &source.port.to_string())
+            .replace("{file}", &file)
+            .replace("{offset}", &offset.to_string());
+        let mut follows = replica.database("replicated").await;
+        for sql in [
+            "CREATE USER reader@localhost IDENTIFIED BY 'geheim'",
+            "GRANT SELECT ON replicated.* TO reader@localhost",
+            &format!("GRANT {right} ON *.* TO reader@localhost"),
+            "SET GLOBAL server_id=2",
+            &change,
+            start,
+        ] {
+            follows.query_drop(sql).await.unwrap();
+        }
+        captured.create(&mut conn, "cdr", KEY, "").await;
+        conn
+    });
+    let more = "username: reader\npassword: geheim";
+    let running = Running::start(&settings(&replica.socket, "replicated", more), &Memory::default());
+    let lag = "mysql.slave_status.seconds_behind_master";
+    running.wait_for("the lag", |shown| shown.get(lag) == Some(&0.0));
+    runtime.block_on(async {
+        for row in &captured.rows {
+            captured.insert(&mut written, "cdr", row).await;
+        }
+    });
+    running.wait_for("the truth", |shown| difference(shown, "", "scenarios_cdr").is_empty());
+    running.stop();
+}
+
+#[test]
+fn a_replica_of_mariadb() {
+    let change = "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={port}, MASTER_USER='root', \
+                  MASTER_LOG_FILE='{file}', MASTER_LOG_POS={offset}, MASTER_USE_GTID=no";
+    replica(Kind::MariaDb, "SLAVE MONITOR", [change, "START SLAVE"]);
+}
+
+#[test]
+fn a_replica_of_mysql() {
+    let change = "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={port}, SOURCE_USER='root', \
+                  SOURCE_LOG_FILE='{file}', SOURCE_LOG_POS={offset}, GET_SOURCE_PUBLIC_KEY=1";
+    replica(Kind::MySql, "REPLICATION CLIENT", [change, "START REPLICA"]);
 }
 
 /// `start_at: now` leaves out what is there, in each way of reading.
