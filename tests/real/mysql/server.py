@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A private database server for tests: MariaDB of this system, or MySQL of a newer Debian suite, unpacked once.
+"""A private database server for tests: MariaDB of this system, or MySQL of a newer Debian suite, unpacked once. With
+MARIADB_SUITE=sid, MariaDB is that of the newer suite, too.
 
   server.py start mariadb|mysql DIR [OPTION...]   starts one in DIR, anew if DIR had one before
   server.py stop DIR                              ends it in an orderly way
@@ -63,7 +64,7 @@ class MariaDb:
                 subprocess.run([*install, "mariadb-server-core", "mariadb-client-core"], check=True, stdout=sys.stderr)
             else:
                 raise NotAvailable("no mariadbd: install mariadb-server-core and mariadb-client-core")
-        unpack_once(self.plugins, self._unpack)
+        unpack_once(MariaDb.plugins, self._unpack)
 
     @staticmethod
     def _unpack(folder):
@@ -75,32 +76,65 @@ class MariaDb:
         run(["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db", "--skip-name-resolve",
              "--auth-root-authentication-method=normal", COMMON[0]], folder)
 
+    def program(self):
+        return [shutil.which("mariadbd", path=os.environ["PATH"] + ":/usr/sbin")]
+
     def command(self, data):
-        program = shutil.which("mariadbd", path=os.environ["PATH"] + ":/usr/sbin")
-        return [program, "--no-defaults", f"--datadir={data}", f"--log-bin={data}/binlog", "--binlog-format=ROW",
+        return [*self.program(), "--no-defaults", f"--datadir={data}", f"--log-bin={data}/binlog", "--binlog-format=ROW",
                 "--performance-schema=OFF", f"--plugin-dir={self.plugins}/usr/lib/mysql/plugin"]
 
 
-class MySql:
+class Unpacked:
     """Packages of another suite, with the libraries that they were built for."""
 
-    root = cache() / f"mysql-{SUITE}"
+    def __init__(self, name, *more):
+        self.root = cache() / f"{name}-{SUITE}"
+        self.packages = (f"{name}-server-core", *more)
 
-    def fetch(self):
-        unpack_once(self.root, self._unpack)
-
-    @staticmethod
-    def _unpack(folder):
+    def unpack(self, folder):
         apt = Apt(folder / "apt", SUITE)
-        apt.download([name for name in apt.closure("mysql-server-core") if not name.startswith("perl")])
+        apt.download([name for name in apt.closure(self.packages[0]) if not name.startswith("perl")])
+        apt.download(self.packages[1:])
         for package in sorted(apt.packages.glob("*.deb")):
             subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
         shutil.rmtree(apt.folder)
 
-    def _program(self):
+    def fetch(self):
+        unpack_once(self.root, self.unpack)
+
+    def program(self, name):
+        """The command that runs one."""
         libraries = glob.glob(f"{self.root}/usr/lib/*-linux-gnu")[0]
         loader = glob.glob(f"{libraries}/ld-linux-*.so.*")[0]
-        return [loader, "--library-path", f"{libraries}:{libraries}/mysql/private", str(self.root / "usr/sbin/mysqld")]
+        return [loader, "--library-path", f"{libraries}:{libraries}/mysql/private", str(self.root / "usr/sbin" / name)]
+
+
+class NewerMariaDb(MariaDb):
+    """Takes over what this system's has prepared, as after an upgrade."""
+
+    unpacked = Unpacked("mariadb", "mariadb-server")
+    plugins = unpacked.root
+
+    def fetch(self):
+        super().fetch()
+        self.unpacked.fetch()
+
+    def program(self):
+        return self.unpacked.program("mariadbd")
+
+    def command(self, data):
+        return [*super().command(data), f"--lc-messages-dir={self.plugins}/usr/share/mysql"]
+
+
+class MySql:
+    unpacked = Unpacked("mysql")
+    root = unpacked.root
+
+    def fetch(self):
+        self.unpacked.fetch()
+
+    def _program(self):
+        return self.unpacked.program("mysqld")
 
     def _options(self, data):
         return ["--no-defaults", f"--basedir={self.root}/usr", f"--datadir={data}", "--mysqlx=OFF", "--secure-file-priv=",
@@ -116,7 +150,7 @@ class MySql:
         return [*self._program(), *self._options(data), f"--init-file={data.parent}/init.sql"]
 
 
-KINDS = {"mariadb": MariaDb, "mysql": MySql}
+KINDS = {"mariadb": NewerMariaDb if os.environ.get("MARIADB_SUITE") == SUITE else MariaDb, "mysql": MySql}
 
 
 def run(command, folder):
