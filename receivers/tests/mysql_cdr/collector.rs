@@ -194,6 +194,9 @@ pub(crate) fn shown(sink: &Sink) -> Shown {
     shown
 }
 
+/// Name, labels and value of a series.
+type Labelled = (String, Vec<(String, String)>, f64);
+
 /// What is wrong with the calls of `table` (empty: the only one), compared with a count of its own by `expected.py`.
 pub(crate) fn difference(shown: &Shown, table: &str, capture: &str) -> Vec<String> {
     let expected: serde_json::Value =
@@ -225,8 +228,7 @@ pub(crate) fn difference(shown: &Shown, table: &str, capture: &str) -> Vec<Strin
             wanted.insert(with(&format!("asterisk.cdr.{histogram}_bucket_{n}"), ""), count.as_f64().unwrap());
         }
     }
-    let by: Vec<(String, Vec<(String, String)>, f64)> =
-        serde_json::from_value(expected["by"].clone()).unwrap();
+    let by: Vec<Labelled> = serde_json::from_value(expected["by"].clone()).unwrap();
     for (name, labels, count) in by {
         let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         wanted.insert(with(&format!("asterisk.cdr.{name}"), &labels.join(",")), count);
