@@ -50,13 +50,15 @@ struct World {
     table: Table,
     disk: Vec<u8>,
     ms: u64,
+    /// How much the clock on the wall is ahead.
+    ahead_ms: i64,
     steps: usize,
     cut: usize,
 }
 
 impl World {
     fn now(&self) -> Now {
-        Now { wall_ms: BEGIN_MS + self.ms, mono_ms: self.ms }
+        Now { wall_ms: (BEGIN_MS + self.ms).saturating_add_signed(self.ahead_ms), mono_ms: self.ms }
     }
 
     /// Writes the record; at the step to cut at, the state of before it or of after it is what the next run finds.
@@ -160,7 +162,7 @@ fn world(reader: Reader, cut: usize) -> World {
     let mut table = Table::new(settings, reader, None, 7, Now { wall_ms: BEGIN_MS, mono_ms: 0 });
     let disk = record::write(&table).unwrap();
     table.dirty = false;
-    World { written: Vec::new(), to_come: Vec::new(), table, disk, ms: 0, steps: 0, cut }
+    World { written: Vec::new(), to_come: Vec::new(), table, disk, ms: 0, ahead_ms: 0, steps: 0, cut }
 }
 
 /// Replays all rows, eleven between two looks, and cuts at one step. The world at its end.
@@ -201,6 +203,35 @@ fn by_key_a_cut_anywhere_changes_nothing() {
 #[test]
 fn by_time_a_cut_anywhere_changes_nothing() {
     check(|| Reader::Time(Window::default()));
+}
+
+/// The clock is set in the middle of the replay and set right again later; a restart lies between.
+#[test]
+fn a_clock_that_is_set_changes_nothing() {
+    const HOUR_MS: i64 = 3_600_000;
+    for reader in [|| Reader::Id(ById::default()), || Reader::Time(Window::default())] {
+        let whole = replay(reader(), usize::MAX - 1);
+        for ahead_ms in [HOUR_MS, -HOUR_MS, 20 * 365 * 24 * HOUR_MS, -20 * 365 * 24 * HOUR_MS] {
+            let mut world = world(reader(), 6);
+            for (n, row) in captured().into_iter().enumerate() {
+                world.written.push(row);
+                world.ahead_ms = if (30..60).contains(&n) { ahead_ms } else { 0 };
+                if n % 11 == 10 {
+                    world.look();
+                }
+            }
+            for _ in 0..40 {
+                world.look();
+            }
+            let (found, expected) = (&tally(&world.table).totals, &tally(&whole.table).totals);
+            assert_eq!(
+                (found.rows, &found.calls),
+                (expected.rows, &expected.calls),
+                "ahead by {ahead_ms} ms"
+            );
+            assert_eq!(found.duration, expected.duration, "ahead by {ahead_ms} ms");
+        }
+    }
 }
 
 /// A look that is under way sees rows of times to come, and not those written before them that lie behind it.

@@ -247,3 +247,13 @@ async fn open_storage(
     let id: ComponentId = id.parse().map_err(ComponentError::from_display)?;
     host.storage(&id, context, "").await.map(Some)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn all_three_names_are_it() {
+        for name in ["mysql_cdr", "mysql-cdr", "mysqlcdr"] {
+            assert!(super::factory().is_called(name), "{name}");
+        }
+    }
+}

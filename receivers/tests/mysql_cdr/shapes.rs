@@ -227,6 +227,38 @@ fn a_replica_of_mysql() {
     replica(Kind::MySql, "REPLICATION CLIENT", [change, "START REPLICA"]);
 }
 
+/// `start_at: <time>`, by key, by time, and by time without an index where that is allowed.
+#[test]
+fn reading_begins_at_the_time_that_is_told() {
+    let Some(server) = Server::shared(Kind::MariaDb) else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    const FROM: &str = "2026-11-22 00:28:00";
+    let captured = Captured::read("scenarios_cdr");
+    let place = captured.columns.iter().position(|column| column == "calldate").unwrap();
+    let later = captured.rows.iter().filter(|row| row[place].as_deref().unwrap() >= FROM).count();
+    assert!((1..90).contains(&later), "{later}");
+    for (database, column, set_up, more) in [
+        ("from_key", KEY, "DO 0", ""),
+        ("from_time", "", "DO 0", ""),
+        ("from_scan", "", "ALTER TABLE cdr DROP KEY calldate", "allow_table_scan: true"),
+    ] {
+        runtime.block_on(async {
+            let mut conn = server.database(database).await;
+            captured.create(&mut conn, "cdr", column, "").await;
+            conn.query_drop(set_up).await.unwrap();
+            for row in &captured.rows {
+                captured.insert(&mut conn, "cdr", row).await;
+            }
+        });
+        let settings =
+            settings(&format!("127.0.0.1:{}", server.port), database, &format!("username: root\n{more}"))
+                .replace("start_at: beginning", &format!("start_at: '{FROM}'"));
+        let running = Running::start(&settings, &Memory::default());
+        running.wait_for("the rows", |shown| shown.get("asterisk.cdr.rows") == Some(&(later as f64)));
+        running.stop();
+    }
+}
+
 /// `start_at: now` leaves out what is there, in each way of reading.
 #[test]
 fn now_is_now() {
