@@ -193,17 +193,7 @@ impl Worker {
                 let Some(map) = replication.stream.get_tme(rows.table_id()) else { return Ok(()) };
                 let Some(n) = self.entry_of(map) else { return Ok(()) };
                 let Some(entry) = self.entries.get(n) else { return Ok(()) };
-                let (Some(source), Some(table)) = (&entry.source, &entry.table) else { return Ok(()) };
-                let is_known = table.binlog.as_ref().is_some_and(|known| {
-                    let here = BinlogPosition {
-                        offset: event.header().log_pos().into(),
-                        ..replication.follower.position().clone()
-                    };
-                    !is_before(known, &here)
-                });
-                if is_known {
-                    return Ok(());
-                }
+                let Some(source) = &entry.source else { return Ok(()) };
                 replication.rows.extend(self.decode(n, source, &rows, map)?);
             }
             Meaning::Rows(_) => {}
@@ -248,16 +238,21 @@ impl Worker {
         Ok(decoded)
     }
 
-    /// Counts the rows of a transaction that is over.
+    /// Counts the rows of a transaction that is over. Whether they are known tells its end: since MariaDB 11.7 the events
+    /// within a transaction do not say where they are.
     async fn apply(&mut self, replication: &mut Replication) {
         if !std::mem::take(&mut replication.complete) {
             return;
         }
         let now = self.now();
+        let end = replication.follower.position();
         for (n, row) in std::mem::take(&mut replication.rows) {
             let Some(table) = self.entries.get_mut(n).and_then(|entry| entry.table.as_mut()) else {
                 continue;
             };
+            if table.binlog.as_ref().is_some_and(|known| !is_before(known, end)) {
+                continue;
+            }
             let new = table.replicated(&row, now);
             self.after_rows(n, std::slice::from_ref(&row), &[new]).await;
         }

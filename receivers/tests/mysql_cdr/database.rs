@@ -14,6 +14,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     MariaDb,
+    /// Of a newer release.
+    NewerMariaDb,
     MySql,
 }
 
@@ -54,7 +56,11 @@ impl Server {
         // The server is no root and has to reach its folder, and a socket's path must be short.
         let folder = tempfile::Builder::new().prefix("cdr").tempdir().unwrap().keep();
         certificates(&folder, "authority");
-        let name = if kind == Kind::MariaDb { "mariadb" } else { "mysql" };
+        let name = match kind {
+            Kind::MariaDb => "mariadb",
+            Kind::NewerMariaDb => "newer-mariadb",
+            Kind::MySql => "mysql",
+        };
         let mut child = Command::new("python3")
             .arg(root().join("tests/real/mysql/server.py"))
             .args(["run", name])
@@ -80,8 +86,13 @@ impl Server {
     /// The server that tests of this process share.
     pub(crate) fn shared(kind: Kind) -> Option<&'static Self> {
         static MARIADB: OnceLock<Option<Server>> = OnceLock::new();
+        static NEWER_MARIADB: OnceLock<Option<Server>> = OnceLock::new();
         static MYSQL: OnceLock<Option<Server>> = OnceLock::new();
-        let place = if kind == Kind::MariaDb { &MARIADB } else { &MYSQL };
+        let place = match kind {
+            Kind::MariaDb => &MARIADB,
+            Kind::NewerMariaDb => &NEWER_MARIADB,
+            Kind::MySql => &MYSQL,
+        };
         place.get_or_init(|| Self::start(kind)).as_ref()
     }
 

@@ -101,6 +101,9 @@ replays! {
     mariadb_load_is_200_linkedids_by_time: MariaDb "load_cdr_alembic" Time;
     mariadb_load_is_200_linkedids_by_key: MariaDb "load_cdr_alembic" Key;
     mariadb_load_is_200_linkedids_by_replication: MariaDb "load_cdr_alembic" Binlog;
+    newer_mariadb_scenarios_are_72_linkedids_by_time: NewerMariaDb "scenarios_cdr_alembic" Time;
+    newer_mariadb_scenarios_are_72_linkedids_by_key: NewerMariaDb "scenarios_cdr_alembic" Key;
+    newer_mariadb_scenarios_are_72_linkedids_by_replication: NewerMariaDb "scenarios_cdr_alembic" Binlog;
     mysql_scenarios_are_77_uniqueids_by_time: MySql "scenarios_cdr" Time;
     mysql_scenarios_are_77_uniqueids_by_key: MySql "scenarios_cdr" Key;
     mysql_scenarios_are_77_uniqueids_by_replication: MySql "scenarios_cdr" Binlog;

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""A private database server for tests: MariaDB of this system, or MySQL of a newer Debian suite, unpacked once. With
-MARIADB_SUITE=sid, MariaDB is that of the newer suite, too.
+"""A private database server for tests: MariaDB of this system, or MariaDB or MySQL of a newer Debian suite, unpacked once. With
+MARIADB_SUITE=sid the first is the second.
 
-  server.py start mariadb|mysql DIR [OPTION...]   starts one in DIR, anew if DIR had one before
-  server.py stop DIR                              ends it in an orderly way
-  server.py run mariadb|mysql DIR [OPTION...]     starts one, obeys lines on standard input (stop, kill, start), answers each
-                                                  with a line, and at the end of input kills it and removes DIR
-  server.py fetch mariadb|mysql                   only makes the program available
+  server.py start KIND DIR [OPTION...]   starts one in DIR, anew if DIR had one before
+  server.py stop DIR                     ends it in an orderly way
+  server.py run KIND DIR [OPTION...]     starts one, obeys lines on standard input (stop, kill, start), answers each with a
+                                         line, and at the end of input kills it and removes DIR
+  server.py fetch KIND                   only makes the program available
+
+KIND is mariadb, newer-mariadb or mysql.
 
 `start` prints PID=, PORT= (of 127.0.0.1) and SOCKET= when connections are taken. The account root has no password. The
 data stays in DIR, and so does the port. OPTIONs go to the server. It runs as whoever starts it; no service is installed.
@@ -150,7 +152,9 @@ class MySql:
         return [*self._program(), *self._options(data), f"--init-file={data.parent}/init.sql"]
 
 
-KINDS = {"mariadb": NewerMariaDb if os.environ.get("MARIADB_SUITE") == SUITE else MariaDb, "mysql": MySql}
+KINDS = {
+    "mariadb": NewerMariaDb if os.environ.get("MARIADB_SUITE") == SUITE else MariaDb, "newer-mariadb": NewerMariaDb, "mysql": MySql,
+}
 
 
 def run(command, folder):
