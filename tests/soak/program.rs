@@ -16,6 +16,12 @@ use crate::{Failure, pause};
 const PATIENCE: Duration = Duration::from_secs(120);
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How jemalloc is told something on top of what is compiled in.
+const ALLOCATOR: &str = "_RJEM_MALLOC_CONF";
+/// What a thread has freed and keeps for its next allocation counts as allocated: up to some hundred KiB by the load
+/// and the number of threads a moment ago, which say nothing about what the program holds.
+const WITHOUT_CACHES: &str = "tcache:false";
+
 /// The exporters that count what they sent, and the one kind of data that some of them take.
 const EXPORTERS: [(&str, Option<&str>); 8] = [
     ("otlp/disk", None),
@@ -72,6 +78,7 @@ impl Program {
             command.arg("--config");
             command
         };
+        command.env(ALLOCATOR, WITHOUT_CACHES);
         let child = command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let url = |port| format!("http://127.0.0.1:{port}/metrics");
         let (metrics, scrape) = (url(metrics), url(scrape));
@@ -132,6 +139,17 @@ impl Program {
         }
     }
 
+    /// What was not taken since the start, by whom: lines of its own metrics.
+    pub(crate) async fn refusals(&self) -> Result<Vec<String>, Failure> {
+        let page = get(&self.metrics).await?;
+        let counted = |line: &&str| {
+            let refused =
+                ["_refused_", "_enqueue_failed_", "_rejected_"].iter().any(|name| line.contains(name));
+            refused && !line.starts_with('#') && !line.ends_with(" 0")
+        };
+        Ok(page.lines().filter(counted).map(str::to_owned).collect())
+    }
+
     /// Accepted is sent, by each exporter that has a queue, to the item. `accepted` are spans, points and log records.
     pub(crate) async fn check_books(&self, accepted: [u64; 3]) -> Result<(), Failure> {
         let page = get(&self.metrics).await?;
@@ -152,11 +170,11 @@ impl Program {
 
     /// Reads when all is quiet.
     pub(crate) async fn read(&self) -> Result<Reading, Failure> {
-        // A scrape leaves buffers for the next one, which are freed after a while: the same before both readings.
-        get(&self.scrape).await?;
         let mut reading = Reading { allocated: f64::INFINITY, descriptors: usize::MAX };
         // Exporters go on looking for their backends: the least of several looks is what is held all the time.
         for _ in 0..20 {
+            // A scrape leaves buffers for the next one, which are freed now and then: there are those of one.
+            get(&self.scrape).await?;
             sleep(Duration::from_millis(500)).await;
             // Before the question, whose connection is one of them.
             reading.descriptors = reading.descriptors.min(self.descriptors()?);
@@ -210,6 +228,8 @@ fn config(dir: &Path, backends: &Backends, ports: [u16; 3], is_leaking: bool, ti
     let leak = if is_leaking { "leak, " } else { "" };
     let leak_section = if is_leaking { "  leak:\n" } else { "" };
     let retry = "retry_on_failure: {initial_interval: 50ms, max_interval: 500ms, max_elapsed_time: 0}";
+    // Until then the pools keep what is left of broken connections.
+    let idle = "idle_conn_timeout: 2s";
     format!(
         "extensions:\n  file_storage: {{directory: '{dir}'}}\n\
          receivers:\n  otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{otlp}'}}}}}}\n\
@@ -218,10 +238,10 @@ fn config(dir: &Path, backends: &Backends, ports: [u16; 3], is_leaking: bool, ti
          \x20 otlp/disk: {{endpoint: '{grpc}', tls: {{insecure: true}}, {retry}, \
          sending_queue: {{storage: file_storage, batch: {{}}}}}}\n\
          \x20 otlp/memory: {{endpoint: '{grpc}', tls: {{insecure: true}}, {retry}}}\n\
-         \x20 otlphttp: {{endpoint: 'http://{http}', {retry}}}\n\
-         \x20 loki: {{endpoint: 'http://{http}/loki/api/v1/push', {retry}}}\n\
-         \x20 prometheusremotewrite/1: {{endpoint: 'http://{http}/api/v1/push', {retry}}}\n\
-         \x20 prometheusremotewrite/2: {{endpoint: 'http://{http}/api/v1/write', {retry}, \
+         \x20 otlphttp: {{endpoint: 'http://{http}', {idle}, {retry}}}\n\
+         \x20 loki: {{endpoint: 'http://{http}/loki/api/v1/push', {idle}, {retry}}}\n\
+         \x20 prometheusremotewrite/1: {{endpoint: 'http://{http}/api/v1/push', {idle}, {retry}}}\n\
+         \x20 prometheusremotewrite/2: {{endpoint: 'http://{http}/api/v1/write', {idle}, {retry}, \
          protobuf_message: io.prometheus.write.v2.Request, remote_write_queue: {{storage: file_storage}}}}\n\
          \x20 prometheus: {{endpoint: '127.0.0.1:{scrape}'}}\n\
          \x20 file: {{path: /dev/null}}\n\

@@ -126,7 +126,8 @@ impl Segments {
             group.push(self.encode(entry));
         }
         self.write(&mut group, &mut results);
-        self.buffer.shrink_to(GROUP);
+        // A log at rest holds no memory.
+        self.buffer = Vec::new();
         if let Err(why) = self.not_synced.take().map_or_else(|| self.sync_active(), Err) {
             let why = self.failed(&why);
             for result in &mut results {
