@@ -68,6 +68,9 @@ pub trait Sender: Send + Sync + 'static {
     /// Permanent when a repeat of the same batch is pointless, else retryable, with the wait the backend asked for.
     async fn send(&self, batch: &Batch, progress: &mut Progress) -> Result<Sent, ConsumeError>;
 
+    /// A stop has begun, and what waits is to be sent by its deadline: no long waits from now on.
+    fn hurry(&self) {}
+
     /// Finishes what was begun, by `deadline`. No send is under way.
     ///
     /// # Errors
@@ -301,6 +304,7 @@ impl Component for Exporter {
     }
 
     async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
+        self.core.sender.hurry();
         self.core.draining.cancel();
         let mut lost = 0;
         if let Some(with) = &self.queue {

@@ -74,6 +74,10 @@ impl Sender for Grpc {
         // The server has taken the batch: an answer that can not be read is no reason to send it again.
         Ok(read_response(&reply).unwrap_or_default())
     }
+
+    fn hurry(&self) {
+        self.client.hurry();
+    }
 }
 
 /// Which failures may pass (OTLP specification, "OTLP/gRPC failures"): out of resources only when the server says when.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use h2::client::SendRequest;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::bundled::Bundled;
@@ -38,6 +39,8 @@ pub(super) struct Channel {
     wait_for_ready: bool,
     current: Mutex<Option<Arc<Link>>>,
     dialing: tokio::sync::Mutex<Backoff>,
+    /// No longer waits than the first one: the time is short.
+    hurry: CancellationToken,
 }
 
 /// One connection.
@@ -57,7 +60,8 @@ struct Pulse {
 #[derive(Default)]
 struct Backoff {
     failures: u32,
-    not_before: Option<Instant>,
+    failed_at: Option<Instant>,
+    delay: Duration,
     last_error: String,
 }
 
@@ -70,6 +74,7 @@ impl Channel {
             wait_for_ready: config.wait_for_ready,
             current: Mutex::default(),
             dialing: tokio::sync::Mutex::default(),
+            hurry: CancellationToken::new(),
         }
     }
 
@@ -83,11 +88,13 @@ impl Channel {
             if let Some(link) = self.current() {
                 return Ok(link);
             }
-            if let Some(not_before) = backoff.not_before.filter(|at| *at > Instant::now()) {
+            let wait = backoff.wait(self.hurry.is_cancelled());
+            if !wait.is_zero() {
                 if !self.wait_for_ready {
                     return Err(Status::unavailable(backoff.last_error.clone()));
                 }
-                tokio::time::sleep_until(not_before).await;
+                self.pause(wait).await;
+                continue;
             }
             match self.connect().await {
                 Ok(link) => {
@@ -103,6 +110,21 @@ impl Channel {
                     }
                 }
             }
+        }
+    }
+
+    /// Connects again soon after each failure from now on.
+    pub(super) fn hurry(&self) {
+        self.hurry.cancel();
+    }
+
+    /// Waits, but for no longer than it takes until there is hurry.
+    async fn pause(&self, wait: Duration) {
+        let sleep = tokio::time::sleep(wait);
+        if self.hurry.is_cancelled() {
+            sleep.await;
+        } else {
+            _ = self.hurry.run_until_cancelled(sleep).await;
         }
     }
 
@@ -193,8 +215,16 @@ impl Backoff {
     fn failed(&mut self, error: String) {
         let delay = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(16)).min(LAST_BACKOFF);
         self.failures += 1;
-        self.not_before = Some(Instant::now() + random::around(delay, 0.2));
+        self.delay = random::around(delay, 0.2);
+        self.failed_at = Some(Instant::now());
         self.last_error = error;
+    }
+
+    /// How long to wait before the next attempt to connect.
+    fn wait(&self, hurry: bool) -> Duration {
+        let Some(failed_at) = self.failed_at else { return Duration::ZERO };
+        let delay = if hurry { self.delay.min(FIRST_BACKOFF) } else { self.delay };
+        (failed_at + delay).saturating_duration_since(Instant::now())
     }
 }
 

@@ -95,6 +95,11 @@ impl GrpcClient {
         Ok(())
     }
 
+    /// From now on at most 0.25 s pass between two attempts to connect: for an end that has a deadline.
+    pub fn hurry(&self) {
+        self.channel.hurry();
+    }
+
     /// Calls `/package.Service/Method` with `message` and gives the reply's message.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::config::{
     ClientTls, GrpcClientConfig, GrpcServerConfig, GrpcServerKeepalive, KeepaliveServerParameters,
@@ -216,6 +217,36 @@ async fn a_client_that_waits_for_a_server_gets_through_when_it_starts() {
     };
     let (reply, server) = tokio::join!(echo(&client, "patient"), starting);
     assert_eq!(reply.unwrap(), "patient");
+    server.stop().await;
+}
+
+/// A client of a server that is away, after so many attempts that it waits long before the next one.
+async fn tired_client(config: GrpcClientConfig) -> GrpcClient {
+    let client = GrpcClient::new(&config).unwrap();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(60) {
+        assert_eq!(echo(&client, "x").await.unwrap_err().code, Code::Unavailable);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    client
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_in_a_hurry_does_not_wait_long_before_it_connects_again() {
+    let free = || Listener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let address = free();
+    let client = tired_client(plain(&address)).await;
+    tokio::time::resume();
+    let server = testing::grpc_on(
+        Listener::bind(&address).unwrap(),
+        &GrpcServerConfig::default(),
+        &Arc::new(Echo::default()),
+        None,
+    );
+    assert_eq!(echo(&client, "x").await.unwrap_err().code, Code::Unavailable, "its time has not come");
+    client.hurry();
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert_eq!(echo(&client, "x").await.unwrap(), "x");
     server.stop().await;
 }
 

@@ -7,6 +7,7 @@ mod queueing;
 mod shutdown;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,6 +23,7 @@ use super::{BatchConfig, Exporter, Progress, QueueConfig, RetryConfig, Sender, S
 pub(super) struct ToSink {
     pub(super) sink: Arc<Sink>,
     pub(super) sent: Sent,
+    pub(super) hurried: Arc<AtomicBool>,
 }
 
 #[async_trait]
@@ -30,6 +32,10 @@ impl Sender for ToSink {
         self.sink.consume(batch.clone()).await?;
         Ok(self.sent.clone())
     }
+
+    fn hurry(&self) {
+        self.hurried.store(true, Ordering::Relaxed);
+    }
 }
 
 /// An exporter to a sink, and the context whose counters it uses.
@@ -37,6 +43,7 @@ pub(super) struct Setup {
     pub(super) sink: Arc<Sink>,
     pub(super) exporter: Arc<Exporter>,
     pub(super) context: Context,
+    pub(super) hurried: Arc<AtomicBool>,
 }
 
 impl Setup {
@@ -51,10 +58,11 @@ impl Setup {
     pub(super) async fn start_on(host: &Host, settings: Settings, sent: Sent) -> Self {
         let sink = Sink::new();
         let context = Context::detached(Kind::Exporter, "test/one");
-        let sender = ToSink { sink: Arc::clone(&sink), sent };
+        let hurried = Arc::<AtomicBool>::default();
+        let sender = ToSink { sink: Arc::clone(&sink), sent, hurried: Arc::clone(&hurried) };
         let exporter = Exporter::new(context.clone(), Signal::Traces, sender, settings);
         exporter.start(host).await.unwrap();
-        Self { sink, exporter, context }
+        Self { sink, exporter, context, hurried }
     }
 
     /// The value of a self metric with the labels `exporter` and `more`.

@@ -62,6 +62,7 @@ async fn a_dead_backend_is_tried_until_the_deadline() {
 async fn a_backend_that_comes_back_before_the_deadline_gets_everything() {
     for batch in [None, Some(batch(1000, 0)), Some(batch(3, 3))] {
         let setup = refused(QueueConfig { num_consumers: 1, batch, ..QueueConfig::default() }).await;
+        assert!(!setup.hurried.load(Ordering::Relaxed));
         let begun = Instant::now();
         let (stopped, ()) = tokio::join!(setup.shutdown(Duration::from_secs(20)), async {
             tokio::time::sleep(Duration::from_millis(12_500)).await;
@@ -69,6 +70,10 @@ async fn a_backend_that_comes_back_before_the_deadline_gets_everything() {
         });
         stopped.unwrap();
         assert_eq!(begun.elapsed(), Duration::from_secs(13));
+        assert!(
+            setup.hurried.load(Ordering::Relaxed),
+            "the sender is told that there is no time for long waits"
+        );
         assert_eq!((setup.sink.items(), setup.dropped("shutdown")), (10, 0.0));
     }
 }
