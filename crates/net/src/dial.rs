@@ -82,33 +82,42 @@ impl Address {
         }
     }
 
-    async fn connect(&self) -> io::Result<Plain> {
-        match self {
-            Address::Tcp(name) => {
-                let stream = TcpStream::connect(name.as_str()).await?;
-                stream.set_nodelay(true)?;
-                Ok(Plain::Tcp(stream))
-            }
+    /// Connects. The caller limits the time.
+    pub(crate) async fn connect(&self) -> Result<Plain, DialError> {
+        let connected = match self {
+            Address::Tcp(name) => connect_tcp(name).await.map(Plain::Tcp),
             Address::Unix(path) => UnixStream::connect(path).await.map(Plain::Unix),
-        }
+        };
+        connected.map_err(|error| self.error(format!("connect: {}", describe(&error))))
     }
+
+    /// Shakes hands over a connection that leads to this address.
+    pub(crate) async fn secure(&self, plain: Plain, tls: &ClientTlsState) -> Result<Stream, DialError> {
+        let name = tls.server_name(self.host()).map_err(|error| self.error(error.to_string()))?;
+        let stream = TlsConnector::from(tls.config()).connect(name, plain).await;
+        let stream = stream.map_err(|error| self.error(format!("tls: {}", describe(&error))))?;
+        Ok(Stream::Tls(Box::new(stream.into())))
+    }
+
+    fn error(&self, reason: String) -> DialError {
+        let network = if matches!(self, Address::Tcp(_)) { "tcp" } else { "unix" };
+        DialError { network, address: self.text().to_owned(), reason }
+    }
+}
+
+async fn connect_tcp(name: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(name).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Connects and, with `tls`, shakes hands. The caller limits the time.
 pub(crate) async fn dial(address: &Address, tls: Option<&Arc<ClientTlsState>>) -> Result<Stream, DialError> {
-    let failed = |reason| DialError {
-        network: if matches!(address, Address::Tcp(_)) { "tcp" } else { "unix" },
-        address: address.text().to_owned(),
-        reason,
-    };
-    let plain = address.connect().await.map_err(|e| failed(format!("connect: {}", describe(&e))))?;
-    let Some(tls) = tls else {
-        return Ok(Stream::Plain(plain));
-    };
-    let name = tls.server_name(address.host()).map_err(|e| failed(e.to_string()))?;
-    let stream = TlsConnector::from(tls.config()).connect(name, plain).await;
-    let stream = stream.map_err(|e| failed(format!("tls: {}", describe(&e))))?;
-    Ok(Stream::Tls(Box::new(stream.into())))
+    let plain = address.connect().await?;
+    match tls {
+        None => Ok(Stream::Plain(plain)),
+        Some(tls) => address.secure(plain, tls).await,
+    }
 }
 
 #[cfg(test)]

@@ -43,6 +43,8 @@ pub(crate) enum Plain {
 /// A socket, ready for HTTP.
 pub(crate) enum Stream {
     Plain(Plain),
+    /// To a proxy, which is told with each request where it is for.
+    Proxied(Plain),
     Tls(Box<TlsStream<Plain>>),
 }
 
@@ -50,7 +52,7 @@ impl Stream {
     /// Whether both sides agreed on HTTP/2 in the TLS handshake.
     pub(crate) fn is_h2(&self) -> bool {
         match self {
-            Stream::Plain(_) => false,
+            Stream::Plain(_) | Stream::Proxied(_) => false,
             Stream::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
     }
@@ -58,7 +60,8 @@ impl Stream {
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        if self.is_h2() { Connected::new().negotiated_h2() } else { Connected::new() }
+        let connected = Connected::new().proxy(matches!(self, Stream::Proxied(_)));
+        if self.is_h2() { connected.negotiated_h2() } else { connected }
     }
 }
 
@@ -102,13 +105,13 @@ impl AsyncWrite for Plain {
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        each!(self.get_mut(), Stream::{Plain, Tls}, io => Pin::new(io).poll_read(cx, buf))
+        each!(self.get_mut(), Stream::{Plain, Proxied, Tls}, io => Pin::new(io).poll_read(cx, buf))
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self.get_mut(), Stream::{Plain, Tls}, io => Pin::new(io).poll_write(cx, buf))
+        each!(self.get_mut(), Stream::{Plain, Proxied, Tls}, io => Pin::new(io).poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -116,18 +119,18 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each!(self.get_mut(), Stream::{Plain, Tls}, io => Pin::new(io).poll_write_vectored(cx, bufs))
+        each!(self.get_mut(), Stream::{Plain, Proxied, Tls}, io => Pin::new(io).poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
-        each!(self, Stream::{Plain, Tls}, io => io.is_write_vectored())
+        each!(self, Stream::{Plain, Proxied, Tls}, io => io.is_write_vectored())
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self.get_mut(), Stream::{Plain, Tls}, io => Pin::new(io).poll_flush(cx))
+        each!(self.get_mut(), Stream::{Plain, Proxied, Tls}, io => Pin::new(io).poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self.get_mut(), Stream::{Plain, Tls}, io => Pin::new(io).poll_shutdown(cx))
+        each!(self.get_mut(), Stream::{Plain, Proxied, Tls}, io => Pin::new(io).poll_shutdown(cx))
     }
 }

@@ -7,6 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::StatusCode;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -147,6 +150,41 @@ pub(crate) fn http_admitted(
         serve_http(listener, config, Arc::clone(service) as _, admission, None, stop.clone()).unwrap();
     let task = tokio::runtime::Handle::current().spawn(server);
     Running { address, stop, task }
+}
+
+/// Starts a proxy that leads to `server`, whatever it is asked for, or refuses tunnels with `refusal`. Gives its address,
+/// and the heads of what it is asked.
+pub(crate) async fn proxy(
+    server: &str,
+    refusal: Option<&'static str>,
+) -> (String, mpsc::UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (heads, asked) = mpsc::unbounded_channel();
+    let server = server.to_owned();
+    tokio::runtime::Handle::current().spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(client.read_u8().await.unwrap());
+            }
+            let is_tunnel = head.starts_with(b"CONNECT ");
+            heads.send(String::from_utf8(head.clone()).unwrap()).unwrap();
+            if let Some(refusal) = refusal {
+                client.write_all(refusal.as_bytes()).await.unwrap();
+                continue;
+            }
+            let mut server = TcpStream::connect(&server).await.unwrap();
+            if is_tunnel {
+                client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            } else {
+                server.write_all(&head).await.unwrap();
+            }
+            // Ends with the client.
+            _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+        }
+    });
+    (address, asked)
 }
 
 /// Admits up to a number of bytes.

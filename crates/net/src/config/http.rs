@@ -114,6 +114,8 @@ macro_rules! http_client_config {
             shared $crate::config::HttpClientConfig {
                 /// `http://` or `https://` URL the component sends to.
                 pub endpoint: String = String::new(),
+                /// `http://` URL of a proxy, with `user:password@` where it asks for it. Proxies of the environment are not used.
+                pub proxy_url: otelcol_confmap::Opaque = Default::default(),
                 /// TLS of `https://` endpoints.
                 pub tls: $crate::config::ClientTls = Default::default(),
                 /// Compression of request bodies.

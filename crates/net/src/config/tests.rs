@@ -72,8 +72,8 @@ fn section_of_headers(yaml: &str) -> Headers {
 
 #[test]
 fn what_can_not_be_honoured_is_an_error_with_its_place() {
-    let error = section::<HttpClientConfig>("proxy_url: http://proxy").unwrap_err();
-    assert!(error.contains("proxy_url"), "{error}");
+    let error = section::<HttpClientConfig>("cookies: {enabled: true}").unwrap_err();
+    assert!(error.contains("cookies"), "{error}");
     let error = section::<HttpClientConfig>("headers: {X-A: 1, x-a: 2}").unwrap_err();
     assert!(error.contains("duplicate keys in map-style list: [x-a]"), "{error}");
     let error = section::<GrpcClientConfig>("compression: brotli").unwrap_err();

@@ -8,6 +8,7 @@ use http::Uri;
 use hyper_util::rt::TokioIo;
 use tower_service::Service;
 
+use super::proxy::Proxy;
 use crate::config::ClientTls;
 use crate::dial::{Address, dial};
 use crate::io::Stream;
@@ -16,6 +17,7 @@ use crate::tls::{ClientTlsState, TlsError};
 #[derive(Clone)]
 pub(super) struct Connector {
     tls: Arc<LazyTls>,
+    proxy: Option<Arc<Proxy>>,
 }
 
 /// Set up at the first https URL: a megabyte of the system's CAs is nothing a client of http should load.
@@ -26,8 +28,13 @@ struct LazyTls {
 }
 
 impl Connector {
-    pub(super) fn new(settings: &ClientTls, protocols: &'static [&'static [u8]]) -> Self {
-        Connector { tls: Arc::new(LazyTls { settings: settings.clone(), protocols, state: OnceLock::new() }) }
+    pub(super) fn new(
+        settings: &ClientTls,
+        protocols: &'static [&'static [u8]],
+        proxy: Option<Arc<Proxy>>,
+    ) -> Self {
+        let tls = LazyTls { settings: settings.clone(), protocols, state: OnceLock::new() };
+        Connector { tls: Arc::new(tls), proxy }
     }
 
     /// The TLS of https URLs.
@@ -38,7 +45,7 @@ impl Connector {
 }
 
 /// Boxed, as hyper wants the errors of connectors.
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Service<Uri> for Connector {
     type Response = TokioIo<Stream>;
@@ -56,7 +63,12 @@ impl Service<Uri> for Connector {
             let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
             let address = Address::Tcp(format!("{}:{port}", uri.host().unwrap_or_default()));
             let tls = if secure { Some(this.tls()?) } else { None };
-            Ok(TokioIo::new(dial(&address, tls.as_ref()).await?))
+            let stream = match (&this.proxy, &tls) {
+                (None, tls) => dial(&address, tls.as_ref()).await?,
+                (Some(proxy), None) => Stream::Proxied(proxy.connect().await?),
+                (Some(proxy), Some(tls)) => address.secure(proxy.tunnel(uri).await?, tls).await?,
+            };
+            Ok(TokioIo::new(stream))
         })
     }
 }

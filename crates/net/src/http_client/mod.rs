@@ -1,11 +1,13 @@
 //! The HTTP client: whole bodies out, small replies in, connections kept for later.
 
 mod connector;
+mod proxy;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client as Pool;
@@ -19,6 +21,7 @@ use crate::chunks::Chunks;
 use crate::compress::{Compression, compress};
 use crate::config::HttpClientConfig;
 use connector::Connector;
+use proxy::Proxy;
 
 /// What is kept of a reply to a POST: enough for a message.
 const MAX_REPLY: usize = 64 * 1024;
@@ -26,7 +29,7 @@ const MAX_REPLY: usize = 64 * 1024;
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("otelcol-asterisk/", env!("CARGO_PKG_VERSION")));
 
-/// Sends requests to `http://` and `https://` URLs. Redirects are not followed, proxies not used.
+/// Sends requests to `http://` and `https://` URLs. Redirects are not followed, and proxies used only where `proxy_url` names one.
 pub struct HttpClient {
     client: Pool<Connector, Chunks>,
     headers: HeaderMap,
@@ -34,6 +37,7 @@ pub struct HttpClient {
     level: i32,
     timeout: Option<Duration>,
     in_flight: Option<Arc<Semaphore>>,
+    proxy: Option<Arc<Proxy>>,
     credentials: Credentials,
 }
 
@@ -62,13 +66,14 @@ impl HttpClient {
     /// the `tls` section is looked at now (https, or empty) or at the first https URL.
     ///
     /// # Errors
-    /// A header, level or `tls` section that can not be used.
+    /// A header, level, proxy or `tls` section that can not be used.
     pub fn new(config: &HttpClientConfig) -> Result<Self, ClientError> {
         let level = config.compression_params.level;
         config.compression.check_level(level).map_err(ClientError::Invalid)?;
         let protocols: &'static [&'static [u8]] =
             if config.force_attempt_http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
-        let connector = Connector::new(&config.tls, protocols);
+        let proxy = Proxy::new(&config.proxy_url)?.map(Arc::new);
+        let connector = Connector::new(&config.tls, protocols, proxy.clone());
         if !config.endpoint.starts_with("http://") {
             connector.tls()?;
         }
@@ -93,6 +98,7 @@ impl HttpClient {
             timeout: positive(config.timeout.get()),
             in_flight: (connections > 0)
                 .then(|| Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)))),
+            proxy,
             credentials: Credentials::new(config.auth.as_ref()),
         })
     }
@@ -201,6 +207,11 @@ impl HttpClient {
         request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
         for (name, value) in &self.headers {
             request.headers_mut().insert(name, value.clone());
+        }
+        if request.uri().scheme() == Some(&Scheme::HTTP)
+            && let Some(value) = self.proxy.as_ref().and_then(|proxy| proxy.authorization())
+        {
+            request.headers_mut().insert(header::PROXY_AUTHORIZATION, value.clone());
         }
         // Last, as in otelcol: it sees what all others have set.
         self.credentials.apply(request.headers_mut(), client)?;

@@ -72,3 +72,60 @@ async fn configured_headers_win_and_no_more_requests_than_allowed_are_in_flight(
     assert_eq!(addresses.len(), 2, "the third request took a connection that was there");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_proxy_is_given_whole_urls_and_its_own_credentials() {
+    let service = Arc::new(Echo::default());
+    let server = testing::http(&HttpServerConfig::default(), &service);
+    let (proxy, mut asked) = testing::proxy(&server.address, None).await;
+    let client = |user: &str| {
+        HttpClient::new(&HttpClientConfig {
+            proxy_url: format!("http://{user}{proxy}").into(),
+            disable_keep_alives: true,
+            ..HttpClientConfig::default()
+        })
+        .unwrap()
+    };
+    // Only the proxy knows where that is.
+    let url = "http://backend.invalid:4318/v1/traces?x=1";
+    let body = vec![Bytes::from_static(b"spans")];
+    // printf 'us:er:p@ss' | base64
+    for (user, credentials) in [("", None), ("us%3Aer:p%40ss@", Some("Basic dXM6ZXI6cEBzcw=="))] {
+        let reply = client(user).post(url, HeaderMap::new(), body.clone(), "text/plain", PATIENCE).await;
+        assert_eq!(reply.unwrap().body, "spans");
+        let head = asked.recv().await.unwrap();
+        assert!(head.starts_with(&format!("POST {url} HTTP/1.1\r\n")), "{head}");
+        let sent = head.lines().find_map(|line| line.strip_prefix("proxy-authorization: "));
+        assert_eq!(sent, credentials, "{head}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_can_not_be_used_is_named_without_its_password() {
+    let with = |url: &str| {
+        HttpClient::new(&HttpClientConfig { proxy_url: url.into(), ..HttpClientConfig::default() })
+    };
+    for url in
+        ["proxy:3128", "https://me:secret@proxy", "socks5://me:secret@proxy", "http://:80", "http://a b"]
+    {
+        let refused = with(url).err().unwrap().to_string();
+        let want = "invalid proxy_url: expected http://host:port or http://user:password@host:port";
+        assert_eq!(refused, want, "{url}");
+    }
+    let address = Listener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let client = with(&format!("http://me:secret@{address}")).unwrap();
+    let dead = format!("dial tcp {address}: connect: connection refused");
+    let error = client.get("http://backend.invalid/x", PATIENCE, 10).await.unwrap_err().to_string();
+    assert_eq!(error, format!("GET \"http://backend.invalid/x\": {dead}"));
+    let error = client.get("https://backend.invalid/x", PATIENCE, 10).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("proxy {address}: ")) && error.ends_with(&dead), "{error}");
+    let refusal = Some("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+    let (address, _asked) = testing::proxy("", refusal).await;
+    let client = with(&format!("http://me:secret@{address}")).unwrap();
+    let error = client.get("https://backend.invalid/x", PATIENCE, 10).await.unwrap_err().to_string();
+    assert!(
+        error.ends_with(&format!("proxy {address}: tunnel error: proxy authorization required")),
+        "{error}"
+    );
+}

@@ -233,6 +233,31 @@ async fn http_has_the_same_tls_with_http2_and_http1() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn tls_goes_through_the_tunnel_of_a_proxy_to_the_server_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let ours = Authority::new(dir.path(), "ours");
+    let config =
+        HttpServerConfig { tls: Some(ours.server("backend.invalid")), ..HttpServerConfig::default() };
+    let server = testing::http(&config, &Arc::new(Echo::default()));
+    let (proxy, mut asked) = testing::proxy(&server.address, None).await;
+    let config = HttpClientConfig {
+        tls: ours.trusted(),
+        proxy_url: format!("http://me:secret@{proxy}").into(),
+        ..HttpClientConfig::default()
+    };
+    let client = HttpClient::new(&config).unwrap();
+    let body = vec![Bytes::from(vec![7; 60_000])];
+    let url = "https://backend.invalid/x";
+    let reply = client.post(url, HeaderMap::new(), body.clone(), "text/plain", PATIENCE).await.unwrap();
+    assert_eq!(reply.body, body[0]);
+    let head = asked.recv().await.unwrap();
+    assert!(head.starts_with("CONNECT backend.invalid:443 HTTP/1.1\r\n"), "{head}");
+    // printf 'me:secret' | base64
+    assert!(head.contains("\r\nProxy-Authorization: Basic bWU6c2VjcmV0\r\n"), "{head}");
+    server.stop().await;
+}
+
 #[test]
 fn sections_that_can_not_work_say_why() {
     let dir = tempfile::tempdir().unwrap();
