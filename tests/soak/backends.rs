@@ -25,6 +25,15 @@ pub(crate) struct Backends {
     _stop: CancellationToken,
 }
 
+/// How long a usual fault lasts, and for how long all is well after each.
+const SHORT: Duration = Duration::from_millis(1500);
+const FAULTS: usize = 7;
+
+/// How long it takes until each fault was there once, where one of them lasts `long`.
+pub(crate) fn cycle(long: Duration) -> Duration {
+    long + SHORT * (2 * FAULTS as u32 - 1)
+}
+
 /// How both servers answer: takes all, refuses, refuses with a wait, slow.
 #[derive(Default)]
 struct Mood(AtomicU8);
@@ -97,8 +106,8 @@ impl Backends {
     /// Breaks something for a while and mends it; which thing goes by the number. Every seventh lasts `long`.
     pub(crate) async fn fault(&self, number: usize, long: Duration) {
         let mood = |mood| self.mood.0.store(mood, Ordering::Relaxed);
-        let mut lasts = Duration::from_millis(1500);
-        match number % 7 {
+        let mut lasts = SHORT;
+        match number % FAULTS {
             0 => mood(DOWN),
             1 => mood(BUSY),
             2 => mood(SLOW),
@@ -112,7 +121,7 @@ impl Backends {
         }
         sleep(lasts).await;
         self.heal();
-        sleep(Duration::from_millis(1500)).await;
+        sleep(SHORT).await;
     }
 
     /// Everything works.

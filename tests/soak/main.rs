@@ -84,9 +84,10 @@ async fn soak(seconds: u64, program: &str, percent: usize) -> Result<(), Failure
     let backends = Backends::start().await;
     let mut program = Program::start(program, &backends).await?;
     let load = Load::new(program.otlp, percent);
-    let warm_up = Duration::from_secs((seconds / 5).clamp(15, 300));
     // The same in both rounds, so that what it makes grow has grown in the first.
-    let long = (warm_up / 3).min(A_MINUTE);
+    let long = Duration::from_secs(seconds / 15).min(A_MINUTE);
+    // Each fault at least once.
+    let warm_up = Duration::from_secs(seconds / 6).max(backends::cycle(long) + CALM);
     say(&format!("warm-up of {warm_up:?}, backends are away for up to {long:?}"));
     round(&load, &backends, &mut program, warm_up, long).await?;
     let before = settle(&backends, &program, &load).await?;
