@@ -1,15 +1,20 @@
-//! Far more load than the backend takes: memory stays below the limit, and the senders are told.
+//! Far more load than the backend takes, and scrapers that take nothing: memory stays below its limits, and data flows.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use otelcol_net::{Code, GrpcClient, Status};
-use otelcol_pdata::Batch;
-use otelcol_testkit::Ledger;
+use otelcol_pdata::model::metrics::metric::Data;
+use otelcol_pdata::model::metrics::{Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics};
+use otelcol_pdata::model::string;
+use otelcol_pdata::{Batch, Signal};
+use otelcol_testkit::{Ledger, grpc_path};
 use tokio::task::JoinHandle;
 
-use crate::program::{Bench, TRACES, Under};
+use crate::program::{Bench, TRACES, Under, free_port};
 
 /// Ten spans of 50 kB each: 500 kB of allocations for little work.
 async fn offer_large(client: &GrpcClient, ledger: &Ledger) -> Result<(), Status> {
@@ -79,4 +84,62 @@ async fn memory_stays_below_the_limit_under_ten_times_the_load() {
     let tally = bench.tally();
     assert_eq!((tally.missing.len(), tally.duplicates), (0, 0), "{tally:?}");
     println!("peak {peak} KiB of {} KiB, {} spans accepted", limit_mib * 1024, tally.accepted);
+}
+
+/// A thousand series with labels of 2 kB each.
+async fn offer_series(client: &GrpcClient, number: u32) {
+    let padding = "x".repeat(2000);
+    let point = |n| NumberDataPoint {
+        attributes: vec![string("n", format!("{number}_{n}_{padding}"))],
+        ..NumberDataPoint::default()
+    };
+    let data = Some(Data::Gauge(Gauge { data_points: (0..1000).map(point).collect() }));
+    let metrics = vec![Metric { name: "large".to_owned(), data, ..Metric::default() }];
+    let batch = Batch::from_metrics(vec![ResourceMetrics {
+        scope_metrics: vec![ScopeMetrics { metrics, ..ScopeMetrics::default() }],
+        ..ResourceMetrics::default()
+    }]);
+    client.call(grpc_path(Signal::Metrics), batch.wire_chunks(), Duration::from_secs(10)).await.unwrap();
+}
+
+/// A scraper that asks and never reads.
+fn stuck_scraper(port: u16) -> TcpStream {
+    let mut scraper = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    scraper.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    scraper.set_nonblocking(true).unwrap();
+    scraper
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scrapers_that_do_not_read_cost_eight_answers_and_hold_nothing_up() {
+    const AT_A_TIME: usize = 8;
+    const ANSWER_KIB: u64 = 9 * 1024;
+    let page = free_port();
+    let bench = Bench::with_config(|otlp, _, _| {
+        format!(
+            "receivers:\n  otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{otlp}'}}}}}}\n\
+             exporters:\n  prometheus: {{endpoint: '127.0.0.1:{page}', write_timeout: 10m}}\n\
+             service:\n  pipelines: {{metrics: {{receivers: [otlp], exporters: [prometheus]}}}}\n  \
+             telemetry: {{metrics: {{level: none}}}}\n"
+        )
+    });
+    let program = bench.start(&Under::Nothing).await;
+    let client = bench.client();
+    for number in 0..4 {
+        offer_series(&client, number).await;
+    }
+    let before = peak_kib(program.pid());
+    let stuck: Vec<TcpStream> = (0..60).map(|_| stuck_scraper(page)).collect();
+    let answered = || stuck.iter().filter(|scraper| scraper.peek(&mut [0]).is_ok()).count();
+    bench.until(|| answered() >= AT_A_TIME, "scrapers are answered").await;
+    // Series that are there already: what grows is not the registry.
+    for number in 0..40 {
+        offer_series(&client, number % 4).await;
+    }
+    assert_eq!(answered(), AT_A_TIME);
+    let grown = peak_kib(program.pid()) - before;
+    let limit = (AT_A_TIME as u64 + 2) * ANSWER_KIB;
+    assert!(grown < limit, "{grown} KiB of at most {limit}");
+    drop(stuck);
+    assert!(program.terminate().await.success());
 }

@@ -85,6 +85,16 @@ impl Bench {
         self
     }
 
+    /// Puts something else into the configuration of the running program, and waits until it is in use.
+    pub(crate) async fn reload(&self, program: &Program, from: &str, to: &str) {
+        let taken = || self.log().matches("the new configuration is in use").count();
+        let before = taken();
+        assert!(self.config.contains(from), "{from} is not in\n{}", self.config);
+        std::fs::write(self.dir.path().join("config.yaml"), self.config.replace(from, to)).unwrap();
+        kill_process(Pid::from_child(&program.0), Signal::HUP).unwrap();
+        self.until(|| taken() > before, "the new configuration is in use").await;
+    }
+
     /// Names that are known from now on, as lines of `/etc/hosts`, with [`Under::OwnNames`].
     pub(crate) fn names(&self, hosts: &str) {
         // In place: the program has this file, whatever takes its name.
@@ -323,6 +333,6 @@ fn is_possible(mut attempt: Command, what: &str) -> bool {
     works
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

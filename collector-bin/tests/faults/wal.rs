@@ -1,6 +1,7 @@
 //! `wal` of prometheusremotewrite: what was accepted outlives SIGKILL, goes out in its order, and has a bound.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use otelcol_net::{Code, Status};
@@ -133,4 +134,40 @@ async fn a_full_log_refuses_and_gives_up_nothing() {
     assert!(program.terminate().await.success());
     let accepted: Vec<f64> = (0..=number).map(f64::from).collect();
     assert_eq!(sink.samples(), accepted);
+}
+
+/// The log has one owner at a time, or the new exporter could not start; clients wait meanwhile and are not refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_changes_hands_over_reloads_under_load() {
+    let sink = RemoteWriteSink::start();
+    let bench = bench(&sink, "");
+    let program = bench.start(&Under::Nothing).await;
+    let accepted = AtomicU32::new(0);
+    let done = AtomicBool::new(false);
+    let load = async {
+        while !done.load(Ordering::Relaxed) {
+            offer(&bench, accepted.load(Ordering::Relaxed), 10).await.unwrap();
+            accepted.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let more = async |number: u32| {
+        let want = accepted.load(Ordering::Relaxed) + number;
+        bench.until(|| accepted.load(Ordering::Relaxed) >= want, "batches accepted").await;
+    };
+    let reloads = async {
+        for round in 0..6 {
+            // What the old exporter could not send goes over with the log.
+            sink.refuse(round % 2 == 0);
+            more(20).await;
+            bench.reload(&program, "buffer_size: 100", &format!("buffer_size: {}", 101 + round)).await;
+            more(20).await;
+        }
+        done.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(load, reloads);
+    let accepted: Vec<f64> = (0..accepted.into_inner()).map(f64::from).collect();
+    bench.until(|| sink.samples().len() >= accepted.len(), "everything arrived").await;
+    assert!(program.terminate().await.success());
+    assert_eq!(sink.samples(), accepted);
+    assert_eq!(bytes(&bench.storage()), 0, "nothing but an empty lock is left");
 }
