@@ -25,13 +25,13 @@ pub(crate) struct Backends {
     _stop: CancellationToken,
 }
 
-/// How long a usual fault lasts, and for how long all is well after each.
+/// How long a usual fault lasts. After each, all is well for twice as long as it lasted, to send what has gathered.
 const SHORT: Duration = Duration::from_millis(1500);
 const FAULTS: usize = 7;
 
 /// How long it takes until each fault was there once, where one of them lasts `long`.
 pub(crate) fn cycle(long: Duration) -> Duration {
-    long + SHORT * (2 * FAULTS as u32 - 1)
+    (SHORT * (FAULTS as u32 - 1) + long) * 3
 }
 
 /// How both servers answer: takes all, refuses, refuses with a wait, slow.
@@ -121,7 +121,7 @@ impl Backends {
         }
         sleep(lasts).await;
         self.heal();
-        sleep(SHORT).await;
+        sleep(lasts * 2).await;
     }
 
     /// Everything works.

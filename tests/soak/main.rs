@@ -26,7 +26,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const TOLERANCE: f64 = 0.02;
 
 /// At the end of each round, without faults and changes: all that runs is in use again.
-const CALM: Duration = Duration::from_secs(5);
+const CALM: Duration = Duration::from_secs(10);
 
 /// The longest time for which backends are away.
 const A_MINUTE: Duration = Duration::from_secs(60);
@@ -113,7 +113,7 @@ async fn round(
         let mut number = 0;
         while Instant::now() + CALM < end {
             let left = end.saturating_duration_since(Instant::now() + CALM);
-            backends.fault(number, long.min(left)).await;
+            backends.fault(number, long.min(left / 3)).await;
             number += 1;
             program.check(number)?;
         }

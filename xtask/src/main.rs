@@ -49,7 +49,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Seconds in which a leak must be found.
-const LEAKING: u32 = 45;
+const LEAKING: u32 = 20;
 
 fn soak(seconds: u32, percent: u32, debug: bool) -> anyhow::Result<()> {
     let profile = if debug { "debug" } else { "release" };
