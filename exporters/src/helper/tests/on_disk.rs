@@ -198,7 +198,7 @@ async fn a_panic_over_a_batch_takes_it_off_the_disk() {
     exporter.start(&host).await.unwrap();
     exporter.consume(samples::spans(3)).await.unwrap();
     exporter.shutdown(Instant::now() + Duration::from_secs(1)).await.unwrap();
-    let setup = Setup { sink: Sink::new(), exporter, context };
+    let setup = Setup { sink: Sink::new(), exporter, context, hurried: Arc::default() };
     assert_eq!((disk.items(), setup.dropped("panic")), (0, 3.0));
 }
 
