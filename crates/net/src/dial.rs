@@ -91,8 +91,13 @@ impl Address {
         connected.map_err(|error| self.error(format!("connect: {}", describe(&error))))
     }
 
-    /// Shakes hands over a connection that leads to this address.
-    pub(crate) async fn secure(&self, plain: Plain, tls: &ClientTlsState) -> Result<Stream, DialError> {
+    /// With `tls`, shakes hands over a connection that leads to this address.
+    pub(crate) async fn secure(
+        &self,
+        plain: Plain,
+        tls: Option<&Arc<ClientTlsState>>,
+    ) -> Result<Stream, DialError> {
+        let Some(tls) = tls else { return Ok(Stream::Plain(plain)) };
         let name = tls.server_name(self.host()).map_err(|error| self.error(error.to_string()))?;
         let stream = TlsConnector::from(tls.config()).connect(name, plain).await;
         let stream = stream.map_err(|error| self.error(format!("tls: {}", describe(&error))))?;
@@ -114,10 +119,7 @@ async fn connect_tcp(name: &str) -> io::Result<TcpStream> {
 /// Connects and, with `tls`, shakes hands. The caller limits the time.
 pub(crate) async fn dial(address: &Address, tls: Option<&Arc<ClientTlsState>>) -> Result<Stream, DialError> {
     let plain = address.connect().await?;
-    match tls {
-        None => Ok(Stream::Plain(plain)),
-        Some(tls) => address.secure(plain, tls).await,
-    }
+    address.secure(plain, tls).await
 }
 
 #[cfg(test)]

@@ -6,12 +6,15 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use otelcol_pdata::Client;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
+
+use crate::gathering::Gathering;
 
 /// Who sent a request.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +41,17 @@ impl fmt::Display for Peer {
 pub(crate) enum Plain {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Gathering(Gathering),
+}
+
+impl Plain {
+    /// Reads small pieces together, no more often than each `pause`. A unix socket's are read as they come.
+    pub(crate) fn gathering(self, pause: Duration) -> Self {
+        match self {
+            Plain::Tcp(stream) => Plain::Gathering(Gathering::new(stream, pause)),
+            other => other,
+        }
+    }
 }
 
 /// A socket, ready for HTTP.
@@ -73,13 +87,13 @@ macro_rules! each {
 
 impl AsyncRead for Plain {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        each!(self.get_mut(), Plain::{Tcp, Unix}, io => Pin::new(io).poll_read(cx, buf))
+        each!(self.get_mut(), Plain::{Tcp, Unix, Gathering}, io => Pin::new(io).poll_read(cx, buf))
     }
 }
 
 impl AsyncWrite for Plain {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self.get_mut(), Plain::{Tcp, Unix}, io => Pin::new(io).poll_write(cx, buf))
+        each!(self.get_mut(), Plain::{Tcp, Unix, Gathering}, io => Pin::new(io).poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -87,7 +101,7 @@ impl AsyncWrite for Plain {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each!(self.get_mut(), Plain::{Tcp, Unix}, io => Pin::new(io).poll_write_vectored(cx, bufs))
+        each!(self.get_mut(), Plain::{Tcp, Unix, Gathering}, io => Pin::new(io).poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -95,11 +109,11 @@ impl AsyncWrite for Plain {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self.get_mut(), Plain::{Tcp, Unix}, io => Pin::new(io).poll_flush(cx))
+        each!(self.get_mut(), Plain::{Tcp, Unix, Gathering}, io => Pin::new(io).poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self.get_mut(), Plain::{Tcp, Unix}, io => Pin::new(io).poll_shutdown(cx))
+        each!(self.get_mut(), Plain::{Tcp, Unix, Gathering}, io => Pin::new(io).poll_shutdown(cx))
     }
 }
 

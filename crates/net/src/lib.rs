@@ -11,6 +11,7 @@ mod compress;
 pub mod config;
 mod dial;
 mod event;
+mod gathering;
 mod grpc;
 mod headers;
 mod http_client;

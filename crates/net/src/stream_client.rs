@@ -4,12 +4,13 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::ClientError;
 use crate::config::ClientTls;
-use crate::dial::{Address, dial};
+use crate::dial::{Address, DialError};
 use crate::io::Stream;
 use crate::tls::ClientTlsState;
 
@@ -17,6 +18,7 @@ use crate::tls::ClientTlsState;
 pub struct StreamClient {
     address: Address,
     tls: Option<Arc<ClientTlsState>>,
+    pause: Option<Duration>,
 }
 
 impl StreamClient {
@@ -33,7 +35,14 @@ impl StreamClient {
             None => None,
             Some(tls) => Some(Arc::new(ClientTlsState::new(tls, &[])?)),
         };
-        Ok(Self { address, tls })
+        Ok(Self { address, tls, pause: None })
+    }
+
+    /// For a peer that writes many small pieces: while one follows the other, a connection reads them together, no more often than
+    /// each `pause`. The first piece after a silence, and the answer to what was written, are read at once.
+    #[must_use]
+    pub fn gathering(self, pause: Duration) -> Self {
+        Self { pause: Some(pause), ..self }
     }
 
     /// A new connection. The caller limits the time.
@@ -41,8 +50,17 @@ impl StreamClient {
     /// # Errors
     /// [`ClientError::Connect`]: nobody answers, or the TLS handshake failed.
     pub async fn connect(&self) -> Result<ClientStream, ClientError> {
-        let stream = dial(&self.address, self.tls.as_ref()).await;
+        let stream = self.dial().await;
         stream.map(ClientStream).map_err(|error| ClientError::Connect(error.to_string()))
+    }
+
+    async fn dial(&self) -> Result<Stream, DialError> {
+        let plain = self.address.connect().await?;
+        let plain = match self.pause {
+            Some(pause) => plain.gathering(pause),
+            None => plain,
+        };
+        self.address.secure(plain, self.tls.as_ref()).await
     }
 }
 

@@ -66,7 +66,7 @@ impl Service<Uri> for Connector {
             let stream = match (&this.proxy, &tls) {
                 (None, tls) => dial(&address, tls.as_ref()).await?,
                 (Some(proxy), None) => Stream::Proxied(proxy.connect().await?),
-                (Some(proxy), Some(tls)) => address.secure(proxy.tunnel(uri).await?, tls).await?,
+                (Some(proxy), tls) => address.secure(proxy.tunnel(uri).await?, tls.as_ref()).await?,
             };
             Ok(TokioIo::new(stream))
         })

@@ -149,11 +149,6 @@ impl Dialog {
         }
     }
 
-    /// True while an answer is awaited.
-    pub(super) fn is_asking(&self) -> bool {
-        self.open.is_some()
-    }
-
     /// True when the lists that were asked for have been read.
     #[cfg(test)]
     pub(super) fn idle(&self) -> bool {

@@ -28,6 +28,10 @@ use failure::Failure;
 pub(super) use report::Report;
 use session::{Connected, lock};
 
+/// While one event follows the other they are read together, no more often than this: Asterisk writes each by itself, and to
+/// wake up for each costs many times what the event does.
+const GATHER: Duration = Duration::from_millis(4);
+
 /// What stands behind a link. Both are called on the link's task, in the order of Asterisk's stream.
 pub(super) trait Hear: Send + 'static {
     /// One step of the session.
@@ -62,7 +66,7 @@ impl<H: Hear> Link<H> {
     ) -> Result<Self, ClientError> {
         let resync = Some(config.resync_interval.get()).filter(|every| !every.is_zero());
         Ok(Self {
-            client: StreamClient::new(&config.endpoint, config.tls.as_ref())?,
+            client: StreamClient::new(&config.endpoint, config.tls.as_ref())?.gathering(GATHER),
             config: config.clone(),
             plan: Plan { mask, lists, timeout: config.timeouts.action.get(), resync },
             clock: context.clock.clone(),

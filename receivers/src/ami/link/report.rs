@@ -88,8 +88,8 @@ impl Report {
         tracing::info!(
             receiver = %inner.receiver,
             endpoint = inner.endpoint,
-            asterisk = ?session.asterisk_version,
-            ami = ?session.ami_version,
+            asterisk = %session.asterisk_version,
+            ami = %session.ami_version,
             "logged in to asterisk"
         );
     }

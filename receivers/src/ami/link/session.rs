@@ -21,10 +21,6 @@ use crate::ami::wire::{Excess, Frame, FrameReader, Item};
 /// For the answer to the last action: a courtesy.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// While one event follows the other they are read together, no more often than this: Asterisk writes each by itself, and to
-/// wake up for each costs many times what the event does.
-const GATHER: Duration = Duration::from_millis(4);
-
 /// An event's own time is believed if it is no further from the time of its receipt.
 const BELIEVABLE: Nanos = 24 * 3600 * 1_000_000_000;
 
@@ -45,7 +41,6 @@ impl<H: Hear> Connected<H> {
     pub(super) async fn run(mut self, stop: &CancellationToken) -> Result<(), Failure> {
         let mut heard = Instant::now();
         let mut pinged = false;
-        let mut gathered = heard;
         // What came in the same read as the answer to the login.
         self.read_frames()?;
         loop {
@@ -67,22 +62,13 @@ impl<H: Hear> Connected<H> {
                 None => {
                     // No more is there: what was said so far goes on its way.
                     lock(&self.hear).flush();
-                    // What was asked is waited for.
-                    if self.dialog.is_asking() {
-                        gathered = Instant::now();
-                    }
-                    let gather = async {
-                        tokio::time::sleep_until(gathered).await;
-                        self.stream.read_buf(self.reader.buffer()).await
-                    };
                     tokio::select! {
                         () = stop.cancelled() => return self.leave().await,
                         () = tokio::time::sleep_until(deadline) => continue,
-                        read = gather => read,
+                        read = self.stream.read_buf(self.reader.buffer()) => read,
                     }
                 }
             };
-            gathered = Instant::now() + GATHER;
             match read {
                 Ok(0) => return Err(Failure::Lost("closed by asterisk".to_owned())),
                 Ok(bytes) => self.report.bytes(bytes),
