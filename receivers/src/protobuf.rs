@@ -3,12 +3,45 @@
 //! A model of the message would be a dozen allocations an item, on the task that reads from Asterisk. Field numbers of
 //! values and attributes: `opentelemetry/proto/common/v1/common.proto`, version 1.9.
 
+use bytes::Bytes;
+use otelcol_pdata::model::resource::Resource;
+use otelcol_pdata::{Batch, Signal, WireError};
+use prost::Message as _;
 use prost::encoding::{encode_varint, encoded_len_varint};
 
 const VARINT: u8 = 0;
 const FIXED64: u8 = 1;
 const LEN: u8 = 2;
 const FIXED32: u8 = 5;
+
+/// Memory that is kept for the items of the next batch, in bytes.
+const KEPT: usize = 64 * 1024;
+
+/// The batch of one resource and one scope, whose spans or log records are `items`, each with its tag and length. They are
+/// empty afterwards.
+///
+/// # Errors
+/// The items are no valid OTLP, which is a bug of who wrote them.
+pub(crate) fn batch(
+    signal: Signal,
+    resource: &Resource,
+    scope: &[u8],
+    items: &mut Vec<u8>,
+) -> Result<Batch, WireError> {
+    let resource = resource.encode_to_vec();
+    let of_scope_len = field_len(scope.len()) + items.len();
+    let of_resource_len = field_len(resource.len()) + field_len(of_scope_len);
+    let mut wire = Vec::with_capacity(field_len(of_resource_len));
+    let mut out = Protobuf(&mut wire);
+    out.header(1, of_resource_len);
+    out.bytes(1, &resource);
+    out.header(2, of_scope_len);
+    out.bytes(1, scope);
+    wire.extend_from_slice(items);
+    items.clear();
+    items.shrink_to(KEPT);
+    Batch::from_wire(signal, Bytes::from(wire))
+}
 
 /// Appends fields to a message.
 #[derive(Debug)]

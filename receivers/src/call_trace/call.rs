@@ -1,9 +1,11 @@
 //! The trace of one call while it grows: small, because twenty thousand of them are open at a time.
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use otelcol_asterisk::ids;
 
+use super::leg::Leg;
 use super::limits::TracesLimits;
 use super::names::{Attribute, EventName, SpanName};
 
@@ -27,14 +29,14 @@ pub(crate) enum Value {
 
 /// Attributes, each key once.
 #[derive(Debug, Default)]
-pub(crate) struct Attributes(Vec<(Attribute, Value)>);
+pub(crate) struct Attributes(Box<[(Attribute, Value)]>);
 
 impl Attributes {
     /// Sets a value in place of the one before.
     pub(crate) fn set(&mut self, key: Attribute, value: Value) {
         match self.0.iter_mut().find(|(known, _)| *known == key) {
             Some((_, place)) => *place = value,
-            None => push_tight(&mut self.0, (key, value)),
+            None => push_exact(&mut self.0, (key, value)),
         }
     }
 
@@ -49,10 +51,12 @@ impl Attributes {
 
     /// Variables have other numbers from now on, or are wanted no more.
     pub(crate) fn renumber_variables(&mut self, renumbered: impl Fn(u8) -> Option<u8>) {
-        self.0.retain_mut(|(key, _)| match key {
+        let mut list = Vec::from(std::mem::take(&mut self.0));
+        list.retain_mut(|(key, _)| match key {
             Attribute::Variable(number) => renumbered(*number).map(|new| *number = new).is_some(),
             _ => true,
         });
+        self.0 = list.into_boxed_slice();
     }
 
     pub(crate) fn get(&self, key: Attribute) -> Option<&Value> {
@@ -77,14 +81,6 @@ pub(crate) enum Owner {
     Session(u32, u64),
 }
 
-/// How something went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Status {
-    #[default]
-    Unset,
-    Error(&'static str),
-}
-
 /// Something that happened at one moment.
 #[derive(Debug)]
 pub(crate) struct SpanEvent {
@@ -103,9 +99,10 @@ pub(crate) struct Link {
 /// What few spans have.
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
-    pub(crate) events: Vec<SpanEvent>,
     pub(crate) dropped_events: u32,
     pub(crate) links: Vec<Link>,
+    /// Why it went wrong.
+    failure: Option<&'static str>,
 }
 
 /// A span.
@@ -116,55 +113,39 @@ pub(crate) struct Span {
     pub(crate) parent: u32,
     pub(crate) id: [u8; 8],
     pub(crate) start: Nanos,
-    /// `None` while it is open.
-    pub(crate) end: Option<Nanos>,
-    pub(crate) status: Status,
+    end: Option<NonZero<Nanos>>,
     pub(crate) attributes: Attributes,
+    pub(crate) events: Box<[SpanEvent]>,
     pub(crate) extra: Option<Box<Extra>>,
 }
 
-/// What RTCP said of a leg.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Quality {
-    sum: f32,
-    lowest: f32,
-    reports: u16,
-}
+impl Span {
+    fn new(name: SpanName, owner: Owner, parent: u32, id: [u8; 8], start: Nanos) -> Self {
+        let (attributes, events) = (Attributes::default(), Box::default());
+        Self { name, owner, parent, id, start, end: None, attributes, events, extra: None }
+    }
 
-impl Quality {
-    pub(crate) fn add(&mut self, mos: f64) {
-        #[expect(clippy::cast_possible_truncation, reason = "between 1 and 4.5")]
-        let mos = mos as f32;
-        if self.reports == u16::MAX {
-            return;
+    /// When it ended; `None` while it is open.
+    pub(crate) fn end(&self) -> Option<Nanos> {
+        self.end.map(NonZero::get)
+    }
+
+    fn set_end(&mut self, at: Nanos) {
+        self.end = NonZero::new(at.max(1));
+    }
+
+    /// Why it went wrong, if it did.
+    pub(crate) fn failure(&self) -> Option<&'static str> {
+        self.extra.as_ref()?.failure
+    }
+
+    /// It turns out not to be over.
+    pub(crate) fn go_on(&mut self) {
+        self.end = None;
+        if let Some(extra) = &mut self.extra {
+            extra.failure = None;
         }
-        self.lowest = if self.reports == 0 { mos } else { self.lowest.min(mos) };
-        self.sum += mos;
-        self.reports += 1;
     }
-
-    /// Mean and lowest score, to two decimals.
-    pub(crate) fn mos(&self) -> Option<(f64, f64)> {
-        let round = |value: f32| (f64::from(value) * 100.0).round() / 100.0;
-        (self.reports > 0).then(|| (round(self.sum / f32::from(self.reports)), round(self.lowest)))
-    }
-}
-
-/// A leg: a channel, for as long as it belongs to the call.
-#[derive(Debug)]
-pub(crate) struct Leg {
-    pub(crate) uniqueid: Arc<str>,
-    pub(crate) channel: Box<str>,
-    pub(crate) caller_id: Box<str>,
-    pub(crate) caller_name: Box<str>,
-    pub(crate) account: Box<str>,
-    pub(crate) context: Box<str>,
-    pub(crate) exten: Box<str>,
-    pub(crate) quality: Quality,
-    /// Its hangup was asked for.
-    pub(crate) hangup_requested: bool,
-    /// Its span, if the limit left one.
-    pub(crate) span: Option<u32>,
 }
 
 /// A call's spans.
@@ -182,18 +163,10 @@ pub(crate) struct Trace {
 impl Trace {
     /// A trace with its root open.
     pub(crate) fn new(id: [u8; 16], linkedid: Arc<str>, began: Nanos) -> Self {
-        let root = Span {
-            name: SpanName::Call,
-            owner: Owner::Call,
-            parent: 0,
-            id: ids::call_root_span_id(&id),
-            start: began,
-            end: None,
-            status: Status::Unset,
-            attributes: Attributes::default(),
-            extra: None,
-        };
-        Self { id, linkedid, spans: vec![root], legs: Vec::new(), dropped_spans: 0 }
+        let root = Span::new(SpanName::Call, Owner::Call, 0, ids::call_root_span_id(&id), began);
+        let mut spans = Vec::with_capacity(3);
+        spans.push(root);
+        Self { id, linkedid, spans, legs: Vec::new(), dropped_spans: 0 }
     }
 
     /// Adds a leg and opens its span; its number among the legs.
@@ -217,30 +190,18 @@ impl Trace {
         at: Nanos,
         limits: &TracesLimits,
     ) -> Option<usize> {
-        if self.spans[ROOT].end.is_some() {
+        if self.spans[ROOT].end().is_some() {
             return None;
         }
         if self.spans.len() >= limits.spans_per_call {
             self.dropped_spans += 1;
             return None;
         }
-        let parent = if self.spans[parent].end.is_some() { ROOT } else { parent };
+        let parent = if self.spans[parent].end().is_some() { ROOT } else { parent };
         let id = self.new_id(name, owner, subject);
         let start = self.spans[parent].start.max(at);
-        push_tight(
-            &mut self.spans,
-            Span {
-                name,
-                owner,
-                parent: u32::try_from(parent).unwrap_or(0),
-                id,
-                start,
-                end: None,
-                status: Status::Unset,
-                attributes: Attributes::default(),
-                extra: None,
-            },
-        );
+        let parent = u32::try_from(parent).unwrap_or(0);
+        push_tight(&mut self.spans, Span::new(name, owner, parent, id, start));
         Some(self.spans.len() - 1)
     }
 
@@ -263,7 +224,7 @@ impl Trace {
 
     /// The span of a name and an owner that is open.
     pub(crate) fn find_open(&self, name: SpanName, owner: Owner) -> Option<usize> {
-        self.find(name, owner).filter(|index| self.spans[*index].end.is_none())
+        self.find(name, owner).filter(|index| self.spans[*index].end().is_none())
     }
 
     /// The newest span of a name and an owner.
@@ -273,20 +234,22 @@ impl Trace {
 
     /// Closes a span, and with it what is open below it. None ends before it starts, or before what is below it.
     pub(crate) fn close(&mut self, index: usize, at: Nanos) {
-        if self.spans.get(index).is_none_or(|span| span.end.is_some()) {
+        if self.spans.get(index).is_none_or(|span| span.end().is_some()) {
             return;
         }
-        self.spans[index].end = Some(at.max(self.spans[index].start));
+        let start = self.spans[index].start;
+        self.spans[index].set_end(at.max(start));
         // Children stand behind their parents.
         for child in (index + 1..self.spans.len()).rev() {
             if !self.is_below(child, index) {
                 continue;
             }
             let span = &mut self.spans[child];
-            let end = *span.end.get_or_insert(at.max(span.start));
+            let end = span.end().unwrap_or(at.max(span.start));
+            span.set_end(end);
             let above = span.parent as usize;
             let parent = &mut self.spans[above];
-            parent.end = Some(parent.end.unwrap_or(at.max(parent.start)).max(end));
+            parent.set_end(parent.end().unwrap_or(at.max(parent.start)).max(end));
         }
     }
 
@@ -302,7 +265,7 @@ impl Trace {
     pub(crate) fn close_leg(&mut self, leg: u32, at: Nanos) {
         for index in (1..self.spans.len()).rev() {
             let span = &self.spans[index];
-            if span.end.is_none()
+            if span.end().is_none()
                 && matches!(span.owner, Owner::Leg(owner) | Owner::Session(owner, _) if owner == leg)
             {
                 self.close(index, at);
@@ -337,18 +300,17 @@ impl Trace {
 
     pub(crate) fn fail(&mut self, span: usize, why: &'static str) {
         if let Some(span) = self.spans.get_mut(span) {
-            span.status = Status::Error(why);
+            span.extra.get_or_insert_default().failure = Some(why);
         }
     }
 
     /// Adds an event to a span, which may have ended: some come late.
     pub(crate) fn event(&mut self, span: usize, event: SpanEvent, limits: &TracesLimits) {
         let Some(span) = self.spans.get_mut(span) else { return };
-        let extra = span.extra.get_or_insert_default();
-        if extra.events.len() < limits.events_per_span {
-            extra.events.push(event);
+        if span.events.len() < limits.events_per_span {
+            push_exact(&mut span.events, event);
         } else {
-            extra.dropped_events += 1;
+            span.extra.get_or_insert_default().dropped_events += 1;
         }
     }
 
@@ -365,6 +327,14 @@ fn push_tight<T>(list: &mut Vec<T>, value: T) {
         list.reserve_exact((list.len() / 4).max(2));
     }
     list.push(value);
+}
+
+/// Pushes to a list that has no or few items in most spans, and takes no more memory than they need.
+fn push_exact<T>(list: &mut Box<[T]>, value: T) {
+    let mut longer = Vec::from(std::mem::take(list));
+    longer.reserve_exact(1);
+    longer.push(value);
+    *list = longer.into_boxed_slice();
 }
 
 /// A text as a value, its length within the limit; bytes that are no UTF-8 become U+FFFD. `None` for an empty one and for

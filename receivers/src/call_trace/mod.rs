@@ -7,6 +7,7 @@
 )]
 
 pub(crate) mod call;
+pub(crate) mod leg;
 mod limits;
 pub(crate) mod names;
 pub(crate) mod otlp;

@@ -2,7 +2,6 @@
 //!
 //! Field numbers: `opentelemetry/proto/trace/v1/trace.proto`, version 1.9.
 
-use bytes::Bytes;
 use otelcol_asterisk::channel;
 use otelcol_asterisk::ids::call_root_span_id;
 use otelcol_asterisk::redaction::Redactor;
@@ -10,11 +9,11 @@ use otelcol_pdata::model::resource::Resource;
 use otelcol_pdata::model::trace::span::SpanKind;
 use otelcol_pdata::model::trace::status::StatusCode;
 use otelcol_pdata::{Batch, Signal, WireError};
-use prost::Message as _;
 
-use super::call::{Attributes, Link, Owner, Span, SpanEvent, Status, Trace, Value};
+use super::call::{Attributes, Link, Owner, Span, SpanEvent, Trace, Value};
+use super::leg::Told;
 use super::names::{Attribute, SpanName};
-use crate::protobuf::{Protobuf, field_len};
+use crate::protobuf::{Protobuf, batch};
 
 /// W3C trace flags: sampled, and an id whose low 56 bits are random; OTLP's bit that says that the parent is known not to
 /// be remote.
@@ -62,18 +61,7 @@ impl Writer {
             return Ok(None);
         }
         self.waiting = 0;
-        let spans = std::mem::take(&mut self.spans);
-        let resource = resource.encode_to_vec();
-        let scope_spans_len = field_len(self.scope.len()) + spans.len();
-        let resource_spans_len = field_len(resource.len()) + field_len(scope_spans_len);
-        let mut wire = Vec::with_capacity(field_len(resource_spans_len));
-        let mut out = Protobuf(&mut wire);
-        out.header(1, resource_spans_len);
-        out.bytes(1, &resource);
-        out.header(2, scope_spans_len);
-        out.bytes(1, &self.scope);
-        wire.extend_from_slice(&spans);
-        Batch::from_wire(Signal::Traces, Bytes::from(wire)).map(Some)
+        batch(Signal::Traces, resource, &self.scope, &mut self.spans).map(Some)
     }
 
     /// Writes all spans of a trace whose spans have all ended, parents first.
@@ -89,7 +77,7 @@ impl Writer {
     }
 
     fn span(&self, trace: &Trace, span: &Span, out: &mut Vec<u8>, part: &mut Vec<u8>) {
-        let end = span.end.unwrap_or(span.start);
+        let end = span.end().unwrap_or(span.start);
         let is_root = span.owner == Owner::Call;
         let mut out = Protobuf(out);
         out.bytes(1, &trace.id);
@@ -108,12 +96,12 @@ impl Writer {
             #[expect(clippy::cast_precision_loss, reason = "a duration, in milliseconds")]
             out.double(OF_SPAN, Attribute::DurationMs.name(), (end - span.start) as f64 / 1e6);
         }
+        for event in &span.events {
+            part.clear();
+            self.event(&mut Protobuf(part), event, trace);
+            out.bytes(11, part);
+        }
         if let Some(extra) = &span.extra {
-            for event in &extra.events {
-                part.clear();
-                self.event(&mut Protobuf(part), event, trace);
-                out.bytes(11, part);
-            }
             if extra.dropped_events > 0 {
                 out.varint(12, extra.dropped_events.into());
             }
@@ -123,7 +111,7 @@ impl Writer {
                 out.bytes(13, part);
             }
         }
-        if let Status::Error(why) = span.status {
+        if let Some(why) = span.failure() {
             part.clear();
             let mut status = Protobuf(part);
             status.bytes(2, why.as_bytes());
@@ -155,17 +143,17 @@ impl Writer {
         }
         let Some(leg) = leg else { return };
         let name = if span.name == SpanName::Dial { Attribute::Destination } else { Attribute::Channel };
-        self.text(out, OF_SPAN, name, &leg.channel);
+        self.text(out, OF_SPAN, name, leg.text(Told::Channel));
         self.text(out, OF_SPAN, Attribute::Uniqueid, &leg.uniqueid);
         if span.owner == Owner::Call || span.name == SpanName::Leg {
-            self.text(out, OF_SPAN, Attribute::CallerId, &leg.caller_id);
-            self.text(out, OF_SPAN, Attribute::CallerName, &leg.caller_name);
-            self.text(out, OF_SPAN, Attribute::AccountCode, &leg.account);
-            self.text(out, OF_SPAN, Attribute::Context, &leg.context);
-            self.text(out, OF_SPAN, Attribute::Exten, &leg.exten);
+            self.text(out, OF_SPAN, Attribute::CallerId, leg.text(Told::CallerId));
+            self.text(out, OF_SPAN, Attribute::CallerName, leg.text(Told::CallerName));
+            self.text(out, OF_SPAN, Attribute::AccountCode, leg.text(Told::Account));
+            self.text(out, OF_SPAN, Attribute::Context, leg.text(Told::Context));
+            self.text(out, OF_SPAN, Attribute::Exten, leg.text(Told::Exten));
         }
         if span.name == SpanName::Leg {
-            out.string(OF_SPAN, Attribute::ChannelType.name(), channel::technology(&leg.channel));
+            out.string(OF_SPAN, Attribute::ChannelType.name(), channel::technology(leg.text(Told::Channel)));
             quality(out, leg.quality.mos());
         }
     }
@@ -179,7 +167,8 @@ impl Writer {
                 Value::Bool(flag) => out.bool(field, key.name(), *flag),
                 Value::Legs(legs) => {
                     let legs = legs.iter().filter_map(|leg| trace.legs.get(*leg as usize));
-                    let names: Vec<_> = legs.map(|leg| self.redactor.channel(&leg.channel)).collect();
+                    let names: Vec<_> =
+                        legs.map(|leg| self.redactor.channel(leg.text(Told::Channel))).collect();
                     out.strings(field, key.name(), &names);
                 }
             }
@@ -216,8 +205,9 @@ fn write_link(out: &mut Protobuf<'_>, link: &Link) {
 
 /// The technology of the first leg that is not Local, as `asterisk.calls.total` has it.
 fn channel_type(trace: &Trace) -> &str {
-    let first = trace.legs.iter().find(|leg| !leg.channel.starts_with("Local/")).or(trace.legs.first());
-    first.map_or("", |leg| channel::technology(&leg.channel))
+    let first =
+        trace.legs.iter().find(|leg| !leg.text(Told::Channel).starts_with("Local/")).or(trace.legs.first());
+    first.map_or("", |leg| channel::technology(leg.text(Told::Channel)))
 }
 
 fn kind(name: SpanName) -> SpanKind {

@@ -3,7 +3,7 @@
 use otelcol_asterisk::cause;
 use otelcol_asterisk::disposition::Disposition;
 
-use super::call::{Nanos, ROOT, Status, Trace, Value};
+use super::call::{Nanos, ROOT, Trace, Value};
 use super::names::{Attribute, SpanName};
 
 /// Outcome of a wait: the caller hung up.
@@ -75,11 +75,11 @@ pub(crate) fn call_ended(trace: &mut Trace, disposition: Disposition) {
 /// Ends all that is open and says that it was not over.
 pub(crate) fn mark_unfinished(trace: &mut Trace, now: Nanos) {
     for span in 0..trace.spans.len() {
-        if trace.spans[span].end.is_none() {
+        if trace.spans[span].end().is_none() {
             trace.set(span, Attribute::Unfinished, Value::Bool(true));
         }
     }
-    if trace.spans[ROOT].status == Status::Unset && trace.spans[ROOT].end.is_none() {
+    if trace.spans[ROOT].failure().is_none() && trace.spans[ROOT].end().is_none() {
         cause_of_call(trace);
     }
     trace.close_all(now);
@@ -97,17 +97,13 @@ fn cause_of_call(trace: &mut Trace) {
 
 /// Why a call went wrong, by the cause of the end of the same channel as in [`cause_of_call`].
 fn failure_of_call(trace: &Trace) -> Option<&'static str> {
-    let span = last_leg(trace)?;
-    match trace.spans[span].status {
-        Status::Error(why) => Some(why),
-        Status::Unset => None,
-    }
+    trace.spans[last_leg(trace)?].failure()
 }
 
 fn last_leg(trace: &Trace) -> Option<usize> {
     let spans = || trace.legs.iter().filter_map(|leg| Some((leg, leg.span? as usize)));
     let root = spans().find(|(leg, _)| leg.uniqueid == trace.linkedid);
-    let last = || spans().max_by_key(|(_, span)| trace.spans[*span].end);
+    let last = || spans().max_by_key(|(_, span)| trace.spans[*span].end());
     root.or_else(last).map(|(_, span)| span)
 }
 

@@ -1,7 +1,9 @@
 //! Agents of app_agent_pool and chan_agent.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::Book;
 use super::fields::{Fields, text};

@@ -1,7 +1,8 @@
 //! Bridges, and which channel is in which.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::Book;
 use super::arena::Arena;

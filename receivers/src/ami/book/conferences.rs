@@ -1,7 +1,8 @@
 //! Conference rooms of ConfBridge and MeetMe.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::Book;
 use super::arena::Arena;

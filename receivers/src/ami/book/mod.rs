@@ -28,8 +28,10 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 pub(crate) use call::Call;
 pub(crate) use change::{BridgeKey, CallKey, Change, ChannelKey, ConferenceKey, Place};

@@ -1,7 +1,8 @@
 //! Names that become metric attributes, as small numbers, and no more of them than the settings allow.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 /// A name in a [`Names`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

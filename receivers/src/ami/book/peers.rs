@@ -1,7 +1,8 @@
 //! Endpoints, their contacts and registrations, and the registrations that Asterisk itself has with others.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::Book;
 use super::fields::{Fields, number, text};

@@ -1,7 +1,9 @@
 //! Queues: who waits, who serves, and how it went.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::Book;
 use super::change::{ChannelKey, Place};

@@ -1,8 +1,9 @@
 //! What is counted and measured: only ever more of it.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::config::Buckets;
 use super::histogram::Histogram;

@@ -1,7 +1,6 @@
 //! What becomes of a field of AMI: the attribute's name, what it holds, whether it is wanted.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use otelcol_asterisk::redaction::Kind;
 
 use super::config::Choice;

@@ -14,16 +14,14 @@ mod tests;
 
 use std::fmt::Write as _;
 
-use bytes::Bytes;
 use otelcol_asterisk::redaction::Redactor;
 use otelcol_pdata::model::resource::Resource;
 use otelcol_pdata::{Batch, Signal as BatchSignal, WireError};
-use prost::Message as _;
 
 use super::book::Book;
-use super::signal::{Nanos, Signal};
+use super::signal::{At, Signal};
 use super::wire::{EventKind, Frame};
-use crate::protobuf::{Protobuf, field_len};
+use crate::protobuf::{Protobuf, batch};
 use calls::Calls;
 use config::Choice;
 pub use config::LogsConfig;
@@ -78,8 +76,8 @@ impl Logs {
         self.calls.set_system(system);
     }
 
-    /// Makes a record of an event, if it is wanted. `book` has applied the signal; `now` is the time of receipt.
-    pub(crate) fn observe(&mut self, signal: &Signal<'_, '_>, book: &Book, now: Nanos) {
+    /// Makes a record of an event, if it is wanted. `book` has applied the signal.
+    pub(crate) fn observe(&mut self, signal: &Signal<'_, '_>, book: &Book, at: At) {
         self.calls.note_ended(book);
         let Signal::Event(frame) = signal else { return };
         let Some(event) = frame.event() else { return };
@@ -98,7 +96,7 @@ impl Logs {
             },
         };
         let call = self.calls.of(frame, book);
-        self.writer.write(frame, event, name, call.as_ref(), now);
+        self.writer.write(frame, event, name, call.as_ref(), at);
         let record = &self.writer.record;
         Protobuf(&mut self.records).bytes(2, record);
         self.waiting += 1;
@@ -122,19 +120,8 @@ impl Logs {
         if self.waiting == 0 {
             return Ok(None);
         }
-        let records = std::mem::take(&mut self.records);
         self.waiting = 0;
-        let resource = resource.encode_to_vec();
-        let scope_logs_len = field_len(self.scope.len()) + records.len();
-        let resource_logs_len = field_len(resource.len()) + field_len(scope_logs_len);
-        let mut wire = Vec::with_capacity(field_len(resource_logs_len));
-        let mut out = Protobuf(&mut wire);
-        out.header(1, resource_logs_len);
-        out.bytes(1, &resource);
-        out.header(2, scope_logs_len);
-        out.bytes(1, &self.scope);
-        wire.extend_from_slice(&records);
-        Batch::from_wire(BatchSignal::Logs, Bytes::from(wire)).map(Some)
+        batch(BatchSignal::Logs, resource, &self.scope, &mut self.records).map(Some)
     }
 }
 
@@ -161,12 +148,11 @@ impl Writer {
         Self { redactor, fields, count: 0, record: Vec::new(), body: String::new(), name: String::new() }
     }
 
-    fn write(&mut self, frame: &Frame<'_>, event: &[u8], name: &str, call: Option<&CallIds>, now: Nanos) {
+    fn write(&mut self, frame: &Frame<'_>, event: &[u8], name: &str, call: Option<&CallIds>, at: At) {
         self.count += 1;
         let event = String::from_utf8_lossy(event);
         self.write_body(frame, &event);
-        let time = frame.timestamp().unwrap_or(now);
-        let mut record = RecordWriter::new(&mut self.record, time, now, severity::severity(frame));
+        let mut record = RecordWriter::new(&mut self.record, at, severity::severity(frame));
         record.event_name(name);
         record.body(&self.body);
         if let Some(ids) = call {

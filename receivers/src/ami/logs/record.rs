@@ -2,6 +2,7 @@
 //!
 //! Field numbers: `opentelemetry/proto/logs/v1/logs.proto` and `common/v1/common.proto`, version 1.9.
 
+use crate::ami::signal::At;
 use crate::protobuf::Protobuf;
 use otelcol_pdata::model::logs::SeverityNumber;
 
@@ -24,12 +25,12 @@ pub(super) struct RecordWriter<'o> {
 }
 
 impl<'o> RecordWriter<'o> {
-    /// Begins a record in `out`, which is emptied. Times are nanoseconds since 1970.
-    pub(super) fn new(out: &'o mut Vec<u8>, time: u64, observed: u64, severity: SeverityNumber) -> Self {
+    /// Begins a record in `out`, which is emptied.
+    pub(super) fn new(out: &'o mut Vec<u8>, at: At, severity: SeverityNumber) -> Self {
         out.clear();
         let mut out = Protobuf(out);
-        out.fixed64(1, time);
-        out.fixed64(11, observed);
+        out.fixed64(1, at.happened);
+        out.fixed64(11, at.received);
         // Numbers of severities are small and positive.
         out.varint(2, severity as u64);
         out.bytes(3, text(severity).as_bytes());

@@ -10,6 +10,7 @@ use otelcol_testkit::ami::{Message, Transcript};
 
 use super::*;
 use crate::ami::book::BookConfig;
+use crate::ami::signal::Nanos;
 use crate::ami::testing::{play, play_events};
 
 const VERSIONS: [&str; 2] = ["asterisk16", "asterisk22"];
@@ -26,7 +27,7 @@ fn book() -> Book {
 
 fn hear(logs: &mut Logs, book: &mut Book, signal: &Signal<'_, '_>, now: Nanos) {
     book.apply(signal, now);
-    logs.observe(signal, book, now);
+    logs.observe(signal, book, At::received(now));
 }
 
 fn taken(logs: &mut Logs) -> Vec<LogRecord> {

@@ -93,7 +93,7 @@ impl OnLeg<'_> {
 
 fn end_all(mut at: OnLeg<'_>, status: &[u8]) {
     for span in 0..at.trace.spans.len() {
-        if at.trace.spans[span].name == SpanName::Dial && at.trace.spans[span].end.is_none() {
+        if at.trace.spans[span].name == SpanName::Dial && at.trace.spans[span].end().is_none() {
             at.end(span, status);
         }
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use otelcol_asterisk::{cause, quality};
 
-use super::call::{Attributes, Leg, Link, Owner, Quality, ROOT, SpanEvent, Value, clean, text_value};
+use super::call::{Attributes, Link, Owner, ROOT, SpanEvent, Value, clean, text_value};
 use super::fields::{number, pick};
+use super::leg::{Leg, Told};
 use super::names::{Attribute, EventName, SpanName};
 use super::{LegOf, OnLeg, Tracer, outcome};
 use crate::ami::book::{Book, Call, CallKey, ChannelKey};
@@ -74,19 +75,9 @@ impl Tracer {
         let Some(trace) = self.open.get_mut(&call) else { return };
         let limits = &self.config.limits;
         let [caller_id, caller_name, account, context, exten] =
-            described(signal, channel.uniqueid.as_bytes());
-        let leg = Leg {
-            uniqueid: Arc::clone(&channel.uniqueid),
-            channel: channel.name.clone(),
-            caller_id: clean(caller_id, limits),
-            caller_name: clean(caller_name, limits),
-            account: clean(account, limits),
-            context: clean(context, limits),
-            exten: clean(exten, limits),
-            quality: Quality::default(),
-            hangup_requested: false,
-            span: None,
-        };
+            described(signal, channel.uniqueid.as_bytes()).map(|text| clean(text, limits));
+        let texts = [&*channel.name, &*caller_id, &*caller_name, &*account, &*context, &*exten];
+        let leg = Leg::new(Arc::clone(&channel.uniqueid), texts);
         let number = trace.add_leg(leg, channel.began, &self.config.limits);
         if found && let Some(span) = trace.legs[number as usize].span {
             trace.set(span as usize, Attribute::Found, Value::Bool(true));
@@ -104,18 +95,7 @@ impl Tracer {
         }
         let Some(moved) = self.with_leg(uniqueid.as_bytes(), now, |at| {
             let leg = &at.trace.legs[at.leg as usize];
-            let copy = Leg {
-                uniqueid: Arc::clone(&leg.uniqueid),
-                channel: leg.channel.clone(),
-                caller_id: leg.caller_id.clone(),
-                caller_name: leg.caller_name.clone(),
-                account: leg.account.clone(),
-                context: leg.context.clone(),
-                exten: leg.exten.clone(),
-                quality: Quality::default(),
-                hangup_requested: leg.hangup_requested,
-                span: None,
-            };
+            let copy = leg.elsewhere();
             let link =
                 leg.span.map(|span| Link { trace: at.trace.id, span: at.trace.spans[span as usize].id });
             at.trace.close_leg(at.leg, now);
@@ -160,7 +140,8 @@ impl Tracer {
         let Some(trace) = self.open.get_mut(&to) else { return };
         let number = trace.add_leg(leg, began, &self.config.limits);
         if let (Some(span), Some(place)) = (&mut span, trace.legs[number as usize].span) {
-            trace.spans[place as usize].extra = span.extra.take();
+            let place = &mut trace.spans[place as usize];
+            (place.events, place.extra) = (std::mem::take(&mut span.events), span.extra.take());
         }
         self.legs.insert(Arc::clone(uniqueid), LegOf { call: to, leg: number });
     }
@@ -208,11 +189,10 @@ impl Tracer {
         self.with_leg(uniqueid, now, |at| {
             let leg = &mut at.trace.legs[at.leg as usize];
             // Who called is who called first: transfers and bridges change it to the other side.
-            if leg.caller_id.is_empty() {
-                leg.caller_id = clean(number, &at.config.limits);
-            }
-            if leg.caller_name.is_empty() {
-                leg.caller_name = clean(name, &at.config.limits);
+            for (which, text) in [(Told::CallerId, number), (Told::CallerName, name)] {
+                if leg.text(which).is_empty() {
+                    leg.set_text(which, &clean(text, &at.config.limits));
+                }
             }
         });
     }
@@ -220,7 +200,7 @@ impl Tracer {
     pub(super) fn account(&mut self, frame: &Frame<'_>, now: Nanos) {
         let [uniqueid, account] = pick(frame, ["Uniqueid", "AccountCode"]);
         self.with_leg(uniqueid, now, |at| {
-            at.trace.legs[at.leg as usize].account = clean(account, &at.config.limits);
+            at.trace.legs[at.leg as usize].set_text(Told::Account, &clean(account, &at.config.limits));
         });
     }
 
@@ -231,7 +211,7 @@ impl Tracer {
             at.event(EventName::Rename, attributes);
             // A zombie's name says nothing.
             if !new.is_empty() && !new.ends_with(b">") {
-                at.trace.legs[at.leg as usize].channel = clean(new, &at.config.limits);
+                at.trace.legs[at.leg as usize].set_text(Told::Channel, &clean(new, &at.config.limits));
             }
         });
     }

@@ -14,9 +14,11 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+
+use hashbrown::HashMap;
 
 use otelcol_asterisk::ids;
 use otelcol_asterisk::redaction::Redactor;
@@ -25,9 +27,9 @@ use otelcol_pdata::{Batch, WireError};
 
 pub use config::{TracesConfig, TracesLimits};
 
-use crate::call_trace::{call, names, otlp, outcome};
+use crate::call_trace::{call, leg, names, otlp, outcome};
 
-use call::{ROOT, Status, Trace, Value};
+use call::{ROOT, Trace, Value};
 use names::{Attribute, SpanName};
 use otlp::Writer;
 use places::{Bridges, Move};
@@ -46,7 +48,7 @@ pub(crate) struct Tracer {
     config: TracesConfig,
     report: Report,
     system: Box<str>,
-    open: HashMap<CallKey, Trace>,
+    open: HashMap<CallKey, Box<Trace>>,
     legs: HashMap<Arc<str>, LegOf>,
     bridges: Bridges,
     /// Calls in the order in which they were opened, for their age.
@@ -173,7 +175,7 @@ impl Tracer {
         while let Some((_, call)) = self.ended.front().copied().filter(|(due, _)| *due <= at.received) {
             self.ended.pop_front();
             // It may go on since.
-            if self.open.get(&call).is_some_and(|trace| trace.spans[ROOT].end.is_some()) {
+            if self.open.get(&call).is_some_and(|trace| trace.spans[ROOT].end().is_some()) {
                 self.finish(call);
             }
         }
@@ -266,7 +268,7 @@ impl Tracer {
             return;
         }
         let id = ids::call_trace_id(&self.system, &known.linkedid);
-        let mut trace = Trace::new(id, Arc::clone(&known.linkedid), known.began);
+        let mut trace = Box::new(Trace::new(id, Arc::clone(&known.linkedid), known.began));
         if found {
             trace.set(ROOT, Attribute::Found, Value::Bool(true));
         }
@@ -277,8 +279,7 @@ impl Tracer {
     /// A call that had ended goes on under another key.
     fn go_on(&mut self, before: CallKey, call: CallKey) {
         let Some(mut trace) = self.open.remove(&before) else { return };
-        trace.spans[ROOT].end = None;
-        trace.spans[ROOT].status = Status::Unset;
+        trace.spans[ROOT].go_on();
         for leg in &trace.legs {
             if let Some(leg) = self.legs.get_mut(&leg.uniqueid).filter(|leg| leg.call == before) {
                 leg.call = call;
@@ -330,7 +331,7 @@ impl Tracer {
 
     fn too_old(&mut self, call: CallKey, now: Nanos) {
         let Some(trace) = self.open.get_mut(&call) else { return };
-        let is_over = trace.spans[ROOT].end.is_some();
+        let is_over = trace.spans[ROOT].end().is_some();
         if is_over || trace.spans[ROOT].name == SpanName::AgentSession {
             return;
         }
@@ -341,7 +342,7 @@ impl Tracer {
     }
 
     /// The call's trace, of which nothing is known from now on.
-    fn forget(&mut self, call: CallKey) -> Option<Trace> {
+    fn forget(&mut self, call: CallKey) -> Option<Box<Trace>> {
         let trace = self.open.remove(&call)?;
         self.ended_by_linkedid.remove(&trace.linkedid);
         for leg in &trace.legs {

@@ -1,13 +1,15 @@
 //! Places: bridges, conferences, and agents' sessions that a customer is put into.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use otelcol_asterisk::ids::call_root_span_id;
 
 use super::Tracer;
 use super::call::{Link, Owner, ROOT, Trace, Value};
 use super::fields::pick;
+use super::leg::Told;
 use super::legs::texts;
 use super::names::{Attribute, EventName, SpanName};
 use crate::ami::book::{Book, BridgeKey, CallKey, ChannelKey, Place};
@@ -182,7 +184,7 @@ impl Tracer {
         let limits = &self.config.limits;
         let Some(trace) = self.open.get_mut(&call) else { return };
         let conference =
-            trace.spans.iter().rposition(|span| span.name == SpanName::Conference && span.end.is_none());
+            trace.spans.iter().rposition(|span| span.name == SpanName::Conference && span.end().is_none());
         let leg = conference.and_then(|span| match trace.spans[span].owner {
             Owner::Leg(leg) => Some(leg),
             _ => None,
@@ -196,10 +198,11 @@ impl Tracer {
         let parent = conference.unwrap_or(ROOT);
         let Some(talk) = trace.open(SpanName::Talk, owner, &subject, parent, now, limits) else { return };
         trace.link(talk, link);
-        let account = trace.legs.iter().find(|leg| !leg.account.is_empty());
+        let account =
+            trace.legs.iter().map(|leg| leg.text(Told::Account)).find(|account| !account.is_empty());
         let campaign = match trace.spans[ROOT].attributes.get(Attribute::Campaign) {
             Some(campaign) => Some(campaign.clone()),
-            None => account.map(|leg| Value::Text(leg.account.clone())),
+            None => account.map(|account| Value::Text(account.into())),
         };
         for (key, value) in [(Attribute::Agent, agent), (Attribute::Campaign, campaign)] {
             if let Some(value) = value {
@@ -217,7 +220,7 @@ impl Tracer {
         for trace in self.open.values_mut() {
             for span in 1..trace.spans.len() {
                 let found = &trace.spans[span];
-                if found.end.is_none()
+                if found.end().is_none()
                     && matches!(found.owner, Owner::Session(_, other) if other == session.number())
                 {
                     trace.close(span, now);
@@ -243,7 +246,8 @@ impl Tracer {
 /// The call is an agent's session: the agent is its caller, unless a variable says otherwise.
 pub(super) fn become_session(session: &mut Trace) {
     session.spans[ROOT].name = SpanName::AgentSession;
-    let caller = session.legs.first().map(|leg| leg.caller_id.clone()).filter(|caller| !caller.is_empty());
+    let caller = session.legs.first().map(|leg| leg.text(Told::CallerId)).filter(|caller| !caller.is_empty());
+    let caller: Option<Box<str>> = caller.map(Into::into);
     if let Some(caller) = caller
         && session.spans[ROOT].attributes.get(Attribute::Agent).is_none()
     {

@@ -14,8 +14,9 @@ use super::event::{Event, Kind};
 use super::open::OpenCall;
 use super::places::Bridge;
 use crate::call_trace::call::{
-    Attributes, Leg, Link, Nanos, Owner, Quality, ROOT, SpanEvent, Trace, Value, clean, text_value,
+    Attributes, Link, Nanos, Owner, ROOT, SpanEvent, Trace, Value, clean, text_value,
 };
+use crate::call_trace::leg::{Leg, Told};
 use crate::call_trace::names::{Attribute, EventName, SpanName};
 use crate::call_trace::outcome;
 use crate::mysql_cdr::system::System;
@@ -177,18 +178,9 @@ impl<'c> Builder<'c> {
     }
 
     fn leg_began(&mut self, event: &'c Event) -> u32 {
-        let leg = Leg {
-            uniqueid: Arc::from(&*event.uniqueid),
-            channel: clean(event.channel_name.as_bytes(), &self.config.limits),
-            caller_id: Box::default(),
-            caller_name: Box::default(),
-            account: Box::default(),
-            context: clean(event.context.as_bytes(), &self.config.limits),
-            exten: clean(event.exten.as_bytes(), &self.config.limits),
-            quality: Quality::default(),
-            hangup_requested: false,
-            span: None,
-        };
+        let [channel, context, exten] = [&event.channel_name, &event.context, &event.exten]
+            .map(|text| clean(text.as_bytes(), &self.config.limits));
+        let leg = Leg::new(Arc::from(&*event.uniqueid), [&channel, "", "", "", &context, &exten]);
         let number = self.trace.add_leg(leg, event.at, &self.config.limits);
         self.legs.insert(&event.uniqueid, number);
         match event.kind {
@@ -203,14 +195,14 @@ impl<'c> Builder<'c> {
     fn describe(&mut self, leg: u32, event: &Event) {
         let limits = &self.config.limits;
         let leg = &mut self.trace.legs[leg as usize];
-        if leg.caller_id.is_empty() {
-            leg.caller_id = clean(event.caller_number.as_bytes(), limits);
-        }
-        if leg.caller_name.is_empty() {
-            leg.caller_name = clean(event.caller_name.as_bytes(), limits);
+        for (which, text) in [(Told::CallerId, &event.caller_number), (Told::CallerName, &event.caller_name)]
+        {
+            if leg.text(which).is_empty() {
+                leg.set_text(which, &clean(text.as_bytes(), limits));
+            }
         }
         if !event.account.is_empty() {
-            leg.account = clean(event.account.as_bytes(), limits);
+            leg.set_text(Told::Account, &clean(event.account.as_bytes(), limits));
         }
     }
 

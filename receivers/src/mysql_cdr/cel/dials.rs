@@ -87,7 +87,7 @@ impl<'c> Builder<'c> {
     /// A queue rings an agent, for the caller who has waited least long if several do.
     fn ring_began(&mut self, leg: u32, interface: &str) {
         let is_wait =
-            |span: &crate::call_trace::call::Span| span.name == SpanName::QueueWait && span.end.is_none();
+            |span: &crate::call_trace::call::Span| span.name == SpanName::QueueWait && span.end().is_none();
         let Some(wait) = self.trace.spans.iter().rposition(is_wait) else { return };
         if let Owner::Leg(caller) = self.trace.spans[wait].owner {
             self.dials.callers.push((leg, self.uniqueid(caller).to_string(), None));
@@ -105,7 +105,7 @@ impl<'c> Builder<'c> {
         self.is_answered |= *event.uniqueid == *self.trace.linkedid;
         if let Some(ring) = self.find_open(SpanName::QueueRing, leg) {
             let wait = self.trace.spans[ring].parent as usize;
-            if wait != ROOT && self.trace.spans[wait].end.is_none() {
+            if wait != ROOT && self.trace.spans[wait].end().is_none() {
                 let interface = self.trace.spans[ring].attributes.get(Attribute::QueueInterface).cloned();
                 if let Some(interface) = interface {
                     self.trace.set(wait, Attribute::QueueInterface, interface);
@@ -217,7 +217,7 @@ impl<'c> Builder<'c> {
 
     pub(super) fn forwarded(&mut self, event: &'c Event) {
         let is_dial =
-            |span: &crate::call_trace::call::Span| span.name == SpanName::Dial && span.end.is_none();
+            |span: &crate::call_trace::call::Span| span.name == SpanName::Dial && span.end().is_none();
         if let Some(dial) = self.trace.spans.iter().rposition(is_dial) {
             self.set_text(dial, Attribute::Forward, text(&extra(event), "forward"));
         }

@@ -436,8 +436,8 @@ fn contacts_and_peers() {
     let row =
         "ContactList, ObjectName: 2;@abc, Endpoint: 2, Uri: sip:2@h, Status: Unreachable, RoundtripUsec: 0";
     desk.list(List::Contacts, &[row]);
-    let levels = desk.book.peers().registrations();
-    assert_eq!((levels["PJSIP/1"], levels["PJSIP/2"], desk.book.peers().contacts.len()), (0, 1, 2));
+    assert_eq!(["PJSIP/1", "PJSIP/2"].map(|peer| desk.book.peers().registrations()[peer]), [0, 1]);
+    assert_eq!(desk.book.peers().contacts.len(), 2);
     // A peer of chan_sip.
     for status in ["Registered, Address: h:1", "Reachable, Time: 12"] {
         desk.hear(&format!("PeerStatus, ChannelType: SIP, Peer: SIP/9, PeerStatus: {status}"));
