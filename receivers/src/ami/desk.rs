@@ -149,6 +149,7 @@ impl Desk {
         self.book.tick(now.happened);
         self.observe(&Signal::Tick, now);
         self.flush();
+        self.send_traces();
     }
 
     fn now(&self) -> At {
@@ -164,6 +165,7 @@ impl Desk {
             traces.shut_down(now);
         }
         self.flush();
+        self.send_traces();
         // The carriers end behind what they have.
         self.outboxes = Outboxes::default();
     }
@@ -213,7 +215,7 @@ impl Desk {
     /// For those who look at what the book made of a signal.
     fn observe(&mut self, signal: &Signal<'_, '_>, at: At) {
         if let Some(logs) = &mut self.logs {
-            logs.observe(signal, &self.book, at.received);
+            logs.observe(signal, &self.book, at);
             if logs.waiting() >= BATCH || logs.waiting_bytes() >= BATCH_BYTES {
                 self.send_logs();
             }
@@ -266,7 +268,6 @@ impl Hear for Desk {
     fn flush(&mut self) {
         self.counts.flush();
         self.send_logs();
-        self.send_traces();
     }
 }
 

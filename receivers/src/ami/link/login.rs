@@ -85,7 +85,11 @@ async fn ask(
 ) -> Result<Answer, Failure> {
     let mut out = Vec::new();
     let asked = actions.write(action, fields, &mut out);
-    stream.write_all(&out).await.map_err(|error| Failure::Lost(error.to_string()))?;
+    let written = async {
+        stream.write_all(&out).await?;
+        stream.flush().await
+    };
+    written.await.map_err(|error| Failure::Lost(error.to_string()))?;
     loop {
         match reader.next() {
             Some(Item::Frame(frame)) => {

@@ -30,14 +30,14 @@ use session::{Connected, lock};
 
 /// While one event follows the other they are read together, no more often than this: Asterisk writes each by itself, and to
 /// wake up for each costs many times what the event does.
-const GATHER: Duration = Duration::from_millis(4);
+const GATHER: Duration = Duration::from_millis(6);
 
 /// What stands behind a link. Both are called on the link's task, in the order of Asterisk's stream.
 pub(super) trait Hear: Send + 'static {
     /// One step of the session.
     fn hear(&mut self, signal: &Signal<'_, '_>, at: At);
 
-    /// No further event is there yet: what waits to be sent on can go.
+    /// No further event is there yet: what must not wait can go.
     fn flush(&mut self);
 }
 

@@ -145,6 +145,7 @@ impl<H: Hear> Connected<H> {
         self.dialog.log_off(&mut out);
         let farewell = async {
             self.stream.write_all(&out).await?;
+            self.stream.flush().await?;
             while self.stream.read_buf(self.reader.buffer()).await? > 0 {
                 let _ = self.read_frames();
             }

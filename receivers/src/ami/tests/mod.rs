@@ -233,23 +233,24 @@ async fn levels_are_sent_each_interval_while_connected() {
 }
 
 #[tokio::test]
-async fn a_log_record_goes_out_at_once() {
+async fn a_log_record_goes_out_within_ten_milliseconds() {
     let rig = Rig::start(|config| config.collection_interval = GoDuration::from_secs(3600)).await;
     let events = Transcript::load("asterisk22", "dial_answered").events();
     let hangup = events.iter().rfind(|event| event.event() == "Hangup").unwrap();
     let mut waits = Vec::new();
-    for _ in 0..9 {
+    for _ in 0..20 {
         let before = rig.sink.items();
         let sent = std::time::Instant::now();
         rig.asterisk.play(std::slice::from_ref(hangup));
         rig.sink.wait_for_items(before + 1).await;
         waits.push(sent.elapsed());
     }
+    // Each but the first comes just after another one was read, so it waits for as long as events are gathered. What the machine
+    // does besides comes on top, now and then.
+    let mut waits = waits.split_off(1);
     waits.sort();
-    // Nothing is waited for: at best it takes the time of two wake-ups. The clock of what waits ticks each half second, so by
-    // that alone half of them would take longer.
-    assert!(waits[0] < Duration::from_millis(10), "{waits:?}");
-    assert!(waits[4] < Duration::from_millis(100), "{waits:?}");
+    assert!(waits[waits.len() / 4] < Duration::from_millis(10), "{waits:?}");
+    assert!(waits[waits.len() / 2] < Duration::from_millis(100), "{waits:?}");
     rig.stop().await;
 }
 
