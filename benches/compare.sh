@@ -34,7 +34,7 @@ for what in "$@"; do
       otlp) both otlp cfg/otlp-otlp.yaml cfg/otlp-otlp.yaml --signal traces --items 100 1000 --reps 1 --sink ;;
       scrape) both scrape cfg/scrape.yaml cfg/scrape.yaml --series 100000 ;;
       idle) both idle ../examples/guide.yaml cfg/guide-go.yaml --secs 30 ;;
-      ami) beside_bridge metrics cfg/ami-metrics.yaml; beside_bridge all cfg/ami-all.yaml ;;
+      ami) for made_of in metrics traces all; do beside_bridge "$made_of" "cfg/ami-$made_of.yaml"; done ;;
       *) echo "unknown: $what" >&2; exit 2 ;;
     esac
   done

@@ -13,6 +13,7 @@ fn asterisk() -> FakeAsterisk {
 
 #[tokio::test]
 async fn a_session_from_login_to_logoff() {
+    let (log, _guard) = LogCapture::start();
     let asterisk = asterisk();
     let link =
         Running::start(&config(&asterisk.endpoint()), &[List::Channels, List::Contacts, List::SipPeers]);
@@ -29,6 +30,8 @@ async fn a_session_from_login_to_logoff() {
     assert_eq!(lines[lines.len() - call.len()..], expected);
     assert_eq!(lines.iter().filter(|line| *line == "row Contacts ContactList").count(), 5);
     assert_eq!((link.value("otelcol_ami_up", &[]), link.value("otelcol_ami_logins", &[])), (1, 1));
+    let said = log.lines("INFO").into_iter().find(|line| line.starts_with("logged in")).unwrap();
+    assert!(said.ends_with(" asterisk=22.10.1+dfsg+~cs6.17.60671434-1 ami=11.0.0"), "{said}");
     assert_eq!(link.status(), Status::Ok);
 
     link.stop().await;
@@ -169,6 +172,14 @@ async fn tls_is_checked_against_its_ca() {
     let link = Running::start(&secure, &[List::Endpoints]);
     link.wait_for("end Endpoints complete").await;
     assert_eq!(link.lines().iter().filter(|line| line.starts_with("row")).count(), 11);
+    let calls = Transcript::load("asterisk22", "load_200_calls").events();
+    asterisk.play(&calls);
+    link.wait_until("all events", |lines| {
+        lines.iter().filter(|line| line.starts_with("event")).count() == calls.len()
+    })
+    .await;
+    let expected = calls.iter().map(|event| format!("event {}", event.event()));
+    assert!(link.lines().into_iter().filter(|line| line.starts_with("event")).eq(expected));
     link.stop().await;
 
     let (_other, other_ca) = FakeAsterisk::start_tls(World::new("asterisk22"), Manners::default());

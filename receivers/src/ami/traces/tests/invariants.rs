@@ -16,7 +16,8 @@ use crate::ami::book::BookConfig;
 use otelcol_asterisk::redaction::Redactor;
 
 /// Every span has its parent in its trace and lies within it, ends after it started, and has an id of its own; every trace
-/// has one root, which comes first.
+/// has one root, which comes first. The flags say so much of spans and links: sampled (1), an id whose low 56 bits are random (2; W3C
+/// Trace Context level 2), and that it is known (256) that the parent is of the same process.
 fn check(spans: &[OtlpSpan]) {
     for (id, trace) in by_trace(spans) {
         let name = hex(&id);
@@ -26,6 +27,7 @@ fn check(spans: &[OtlpSpan]) {
         for span in &trace {
             let (from, to) = (span.start_time_unix_nano, span.end_time_unix_nano);
             assert!(from <= to, "{name} {}: ends before it starts", span.name);
+            assert!(span.links.iter().map(|link| link.flags).chain([span.flags]).all(|flags| flags == 0x103));
             if span.parent_span_id.is_empty() {
                 assert_eq!(span.span_id, trace[0].span_id, "{name}: one root");
                 continue;
