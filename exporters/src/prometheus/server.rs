@@ -158,13 +158,15 @@ impl Body {
 }
 
 /// Ties the permit to the last piece: a scraper that reads slowly counts until it is done or cut.
-fn hold_until_sent(pieces: &mut [Bytes], permit: OwnedSemaphorePermit) {
+fn hold_until_sent(pieces: &mut Vec<Bytes>, permit: OwnedSemaphorePermit) {
     struct Held(Bytes, #[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
     impl AsRef<[u8]> for Held {
         fn as_ref(&self) -> &[u8] {
             &self.0
         }
     }
+    // An empty one is not sent, and would take the permit with it at once.
+    pieces.retain(|piece| !piece.is_empty());
     if let Some(last) = pieces.last_mut() {
         *last = Bytes::from_owner(Held(std::mem::take(last), permit));
     }
