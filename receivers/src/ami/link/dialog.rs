@@ -90,10 +90,8 @@ impl Dialog {
     pub(super) fn frame(&mut self, frame: &Frame<'_>, at: At, now: Instant, hear: &mut impl Hear) {
         if frame.event().is_none() {
             self.response(frame, at, now, hear);
-        } else if !self.row(frame, at, now, hear) {
-            if !self.up {
-                self.up(at, now, hear);
-            }
+        } else if !self.row(frame, at, now, hear) && self.up {
+            // Before that it is not known whose they are, and the lists tell what they change.
             hear.hear(&Signal::Event(frame), at);
             self.look_again(frame.kind(), now);
         }

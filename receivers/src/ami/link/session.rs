@@ -18,7 +18,7 @@ use crate::ami::config::Keepalive;
 use crate::ami::signal::{At, Nanos};
 use crate::ami::wire::{Excess, Frame, FrameReader, Item};
 
-/// For the answer to the last action: a courtesy.
+/// For what comes before the end, the answer to the last action among it: a courtesy.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// An event's own time is believed if it is no further from the time of its receipt.
@@ -39,6 +39,28 @@ pub(super) struct Connected<H> {
 impl<H: Hear> Connected<H> {
     /// Runs until the connection breaks (an error) or the receiver stops.
     pub(super) async fn run(mut self, stop: &CancellationToken) -> Result<(), Failure> {
+        let ended = self.converse(stop).await;
+        let stops = ended.is_ok();
+        let farewell = async {
+            if stops {
+                let mut out = Vec::new();
+                self.dialog.log_off(&mut out);
+                self.write(&out).await?;
+            }
+            // What was said before the end may not have been read.
+            while self.stream.read_buf(self.reader.buffer()).await.is_ok_and(|bytes| bytes > 0) {
+                self.read_frames()?;
+            }
+            self.stream.shutdown().await.map_err(|error| Failure::Lost(error.to_string()))
+        };
+        if stops || matches!(ended, Err(Failure::Lost(_))) {
+            // Nothing that goes wrong here matters any more.
+            let _ = timeout(FAREWELL, farewell).await;
+        }
+        ended
+    }
+
+    async fn converse(&mut self, stop: &CancellationToken) -> Result<(), Failure> {
         let mut heard = Instant::now();
         let mut pinged = false;
         // What came in the same read as the answer to the login.
@@ -63,7 +85,7 @@ impl<H: Hear> Connected<H> {
                     // No more is there: what was said so far goes on its way.
                     lock(&self.hear).flush();
                     tokio::select! {
-                        () = stop.cancelled() => return self.leave().await,
+                        () = stop.cancelled() => return Ok(()),
                         () = tokio::time::sleep_until(deadline) => continue,
                         read = self.stream.read_buf(self.reader.buffer()) => read,
                     }
@@ -80,7 +102,7 @@ impl<H: Hear> Connected<H> {
                 pinged = false;
             }
             if stop.is_cancelled() {
-                return self.leave().await;
+                return Ok(());
             }
         }
     }
@@ -137,22 +159,6 @@ impl<H: Hear> Connected<H> {
             Ok(Err(error)) => Err(Failure::Lost(error.to_string())),
             Err(_) => Err(Failure::Timeout("sending an action", self.write_timeout)),
         }
-    }
-
-    /// Logs off. Nothing that goes wrong here matters any more.
-    async fn leave(mut self) -> Result<(), Failure> {
-        let mut out = Vec::new();
-        self.dialog.log_off(&mut out);
-        let farewell = async {
-            self.stream.write_all(&out).await?;
-            self.stream.flush().await?;
-            while self.stream.read_buf(self.reader.buffer()).await? > 0 {
-                let _ = self.read_frames();
-            }
-            self.stream.shutdown().await
-        };
-        let _ = timeout(FAREWELL, farewell).await;
-        Ok(())
     }
 }
 

@@ -108,11 +108,14 @@ fn a_manager_that_tells_nothing_of_itself_is_taken_as_it_is() {
     let mut talk = Talk::new(&[], None);
     talk.expect("CoreSettings", error("Permission denied"));
     assert_eq!(talk.said(), ["up 11.0.0 \"\" \"\""]);
-    // And one that sends events before it was asked to.
+    // And one that sends events before it was asked to is known all the same.
     let mut talk = Talk::new(&[], None);
-    talk.asks();
+    let (_, id) = talk.asks();
+    talk.hears("Event: FullyBooted\nUptime: 10");
+    assert!(talk.said().is_empty());
+    talk.hears(&settings(&id, "pbx1"));
     talk.hears("Event: Hangup\nUniqueid: 1.0");
-    assert_eq!(talk.said(), ["up 11.0.0 \"\" \"\"", "event Hangup"]);
+    assert_eq!(talk.said(), ["up 11.0.0 \"22.10.1\" \"pbx1\"", "answer CoreSettings", "event Hangup"]);
 }
 
 #[test]

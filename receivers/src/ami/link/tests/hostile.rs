@@ -43,6 +43,9 @@ async fn server<F: Future<Output = ()> + Send + 'static>(
     Server { addr, connections, task }
 }
 
+/// The answer to the action behind a plain login, which is CoreSettings: events are heard from there on.
+const KNOWN: &[u8] = b"Response: Success\r\nActionID: otelcol-asterisk-2\r\n\r\n";
+
 /// Takes a connection up to where it is logged in.
 async fn logged_in(stream: &mut TcpStream) {
     let mut buffer = [0; 1024];
@@ -150,6 +153,8 @@ async fn lines_without_a_carriage_return() {
 async fn a_hundred_thousand_headers() {
     let server = server(|mut stream| async move {
         logged_in(&mut stream).await;
+        let _ = stream.read(&mut [0; 4096]).await;
+        let _ = stream.write_all(KNOWN).await;
         let mut event = b"Event: VarSet\r\n".to_vec();
         event.extend(b"Variable: x\r\n".repeat(100_000));
         event.extend(b"\r\nEvent: Hangup\r\n\r\n");
@@ -199,6 +204,25 @@ async fn a_reset_in_the_middle() {
     })
     .await;
     fails(&server, &quick(server.addr), "lost").await;
+}
+
+#[tokio::test]
+async fn what_was_said_before_a_reset_is_heard() {
+    const EVENTS: usize = 1500;
+    let server = server(|mut stream| async move {
+        logged_in(&mut stream).await;
+        // The rest of the action is not read, which makes the close a reset. More comes before it than is read at once, so the link's
+        // next action finds the connection broken before all is read.
+        let _ = stream.read(&mut [0; 1]).await;
+        let mut told = KNOWN.to_vec();
+        told.extend(b"Event: Hangup\r\nUniqueid: 1.0\r\n\r\n".repeat(EVENTS));
+        let _ = stream.write_all(&told).await;
+    })
+    .await;
+    let link = fails(&server, &Config { auth: Auth::Plain, ..quick(server.addr) }, "lost").await;
+    let lines = link.lines();
+    let down = lines.iter().position(|line| line == "down").unwrap();
+    assert_eq!(lines[..down].iter().filter(|line| *line == "event Hangup").count(), EVENTS);
 }
 
 /// Makes the close a reset.
