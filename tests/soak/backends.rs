@@ -27,7 +27,8 @@ pub(crate) struct Backends {
 
 /// How long a usual fault lasts. After each, all is well for twice as long as it lasted, to send what has gathered.
 const SHORT: Duration = Duration::from_millis(1500);
-const FAULTS: usize = 7;
+/// How many faults there are.
+pub(crate) const FAULTS: usize = 7;
 
 /// How long it takes until each fault was there once, where one of them lasts `long`.
 pub(crate) fn cycle(long: Duration) -> Duration {

@@ -28,6 +28,9 @@ const TOLERANCE: f64 = 0.02;
 /// At the end of each round, without faults and changes: all that runs is in use again.
 const CALM: Duration = Duration::from_secs(10);
 
+/// More than what a cycle of faults takes beyond its time.
+const SLACK: Duration = Duration::from_secs(3);
+
 /// The longest time for which backends are away.
 const A_MINUTE: Duration = Duration::from_secs(60);
 
@@ -86,8 +89,8 @@ async fn soak(seconds: u64, program: &str, percent: usize) -> Result<(), Failure
     let load = Load::new(program.otlp, percent);
     // The same in both rounds, so that what it makes grow has grown in the first.
     let long = Duration::from_secs(seconds / 15).min(A_MINUTE);
-    // Each fault at least once.
-    let warm_up = Duration::from_secs(seconds / 6).max(backends::cycle(long) + CALM);
+    // Each fault once.
+    let warm_up = backends::cycle(long) + CALM + SLACK;
     say(&format!("warm-up of {warm_up:?}, backends are away for up to {long:?}"));
     round(&load, &backends, &mut program, warm_up, long).await?;
     let before = settle(&backends, &program, &load).await?;
@@ -111,11 +114,13 @@ async fn round(
     let scrapes = program.scrapes();
     let faults = async {
         let mut number = 0;
-        while Instant::now() + CALM < end {
-            let left = end.saturating_duration_since(Instant::now() + CALM);
-            backends.fault(number, long.min(left / 3)).await;
-            number += 1;
-            program.check(number)?;
+        // Whole cycles, as what a fault makes grow depends on which it was: both readings come after the same one.
+        while Instant::now() + backends::cycle(long) + CALM <= end {
+            for _ in 0..backends::FAULTS {
+                backends.fault(number, long).await;
+                number += 1;
+                program.check(number)?;
+            }
         }
         Ok::<usize, Failure>(number)
     };
