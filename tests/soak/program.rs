@@ -16,6 +16,10 @@ use crate::{Failure, pause};
 const PATIENCE: Duration = Duration::from_secs(120);
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Threads that wait for blocking work have gone by then.
+const UNTIL_IDLE: Duration = Duration::from_secs(12);
+const LOOKS: usize = 11;
+
 /// How jemalloc is told something on top of what is compiled in.
 const ALLOCATOR: &str = "_RJEM_MALLOC_CONF";
 /// What a thread has freed and keeps for its next allocation counts as allocated: up to some hundred KiB by the load
@@ -168,21 +172,22 @@ impl Program {
         Ok(())
     }
 
-    /// Reads when all is quiet.
+    /// Reads when all is quiet: the middle one of several looks, between which exporters look for their backends.
     pub(crate) async fn read(&self) -> Result<Reading, Failure> {
-        let mut reading = Reading { allocated: f64::INFINITY, descriptors: usize::MAX };
-        // Exporters go on looking for their backends: the least of several looks is what is held all the time.
-        for _ in 0..20 {
+        sleep(UNTIL_IDLE).await;
+        let (mut allocated, mut descriptors) = ([0.0; LOOKS], [0; LOOKS]);
+        for look in 0..LOOKS {
             // A scrape leaves buffers for the next one, which are freed now and then: there are those of one.
             get(&self.scrape).await?;
             sleep(Duration::from_millis(500)).await;
             // Before the question, whose connection is one of them.
-            reading.descriptors = reading.descriptors.min(self.descriptors()?);
+            descriptors[look] = self.descriptors()?;
             let page = get(&self.metrics).await?;
-            let allocated = sum(&page, "otelcol_process_runtime_heap_alloc_bytes", &[]);
-            reading.allocated = reading.allocated.min(allocated);
+            allocated[look] = sum(&page, "otelcol_process_runtime_heap_alloc_bytes", &[]);
         }
-        Ok(reading)
+        allocated.sort_unstable_by(f64::total_cmp);
+        descriptors.sort_unstable();
+        Ok(Reading { allocated: allocated[LOOKS / 2], descriptors: descriptors[LOOKS / 2] })
     }
 
     fn descriptors(&self) -> Result<usize, Failure> {

@@ -8,11 +8,11 @@ use tokio::time::{Instant, sleep};
 
 use crate::program::{Bench, Program, Under, offer};
 
-const SAFE: &str = "{storage: file_storage, batch: {flush_timeout: 20ms, min_size: 100}}";
-const PLAIN: &str = "{storage: file_storage, num_consumers: 3}";
+pub(crate) const SAFE: &str = "{storage: file_storage, batch: {flush_timeout: 20ms, min_size: 100}}";
+pub(crate) const PLAIN: &str = "{storage: file_storage, num_consumers: 3}";
 
 /// From before the first accepted request to some twenty later, and then somewhere within the next.
-async fn somewhen(bench: &Bench) {
+pub(crate) async fn somewhen(bench: &Bench) {
     let random = RandomState::new().build_hasher().finish();
     let want = bench.ledger.len() + usize::try_from(random % 20).unwrap() * 10;
     bench.until(|| bench.ledger.len() >= want, "spans accepted").await;

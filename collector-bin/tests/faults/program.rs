@@ -30,6 +30,8 @@ pub(crate) enum Under {
     OwnNames,
     /// Writes and syncs of files are tampered with, as `strace -e inject` takes it: `fdatasync:delay_exit=50000`.
     Disk(&'static [&'static str]),
+    /// What it does to files is written down here, for [`Disk::read`](crate::unsynced::Disk::read).
+    Recorded(PathBuf),
 }
 
 /// A bench on which the program is started again and again on the same disk.
@@ -280,23 +282,26 @@ fn command(under: &Under, dir: &Path) -> Command {
             )
         }
         Under::Disk(tampering) => {
-            let mut command = Command::new("strace");
-            // With -D the program is the child of this process, and strace its own.
-            command.args([
-                "-D",
-                "-f",
-                "--seccomp-bpf",
-                "-qqq",
-                "-o",
-                "/dev/null",
-                "-e",
-                "trace=pwrite64,fdatasync",
-            ]);
+            let mut command = traced("trace=pwrite64,fdatasync");
+            command.args(["-qqq", "-o", "/dev/null"]);
             tampering.iter().for_each(|how| _ = command.arg("-e").arg(format!("inject={how}")));
+            command
+        }
+        Under::Recorded(file) => {
+            let mut command = traced(crate::unsynced::CALLS);
+            command.args(["-y", "-s", "0", "-o"]).arg(file);
             command
         }
     };
     command.arg(program);
+    command
+}
+
+/// Runs what follows under `strace`, which sees these system calls.
+fn traced(calls: &str) -> Command {
+    let mut command = Command::new("strace");
+    // With -D the program is the child of this process, and strace its own.
+    command.args(["-D", "-f", "--seccomp-bpf", "-e", calls]);
     command
 }
 
@@ -318,8 +323,8 @@ pub(crate) fn can_mount() -> bool {
 
 /// Whether this user may tamper with the system calls of a program.
 pub(crate) fn can_trace() -> bool {
-    let mut trace = Command::new("strace");
-    trace.args(["-D", "-f", "--seccomp-bpf", "-qqq", "-o", "/dev/null", "-e", "trace=pwrite64", "true"]);
+    let mut trace = traced("trace=pwrite64");
+    trace.args(["-qqq", "-o", "/dev/null", "true"]);
     is_possible(trace, "run a program under strace")
 }
 

@@ -8,6 +8,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -95,13 +96,13 @@ impl FileStorage {
 #[async_trait]
 impl Component for FileStorage {
     async fn start(&self, _host: &Host) -> Result<(), ComponentError> {
-        let directory = &self.config.directory;
-        if !self.config.create_directory || directory.is_dir() {
+        if !self.config.create_directory {
             return Ok(());
         }
+        let directory = &self.config.directory;
         let permissions = self.config.permissions().map_err(ComponentError::new)?;
         let made = DirBuilder::new().recursive(true).mode(permissions).create(directory);
-        let made = made.and_then(|()| if self.config.fsync { sync_parent(directory) } else { Ok(()) });
+        let made = made.and_then(|()| if self.config.fsync { sync_name(directory) } else { Ok(()) });
         made.map_err(|why| ComponentError::new(format!("create directory {}: {why}", directory.display())))
     }
 }
@@ -132,6 +133,16 @@ impl Storage for FileStorage {
         };
         otelcol_segment_log::open(place, self.config.timeout.get(), self.corrupt_records.clone()).await
     }
+}
+
+/// Brings the names of a directory and of all that it is in to the disk: a process that was killed may have made them.
+fn sync_name(directory: &Path) -> io::Result<()> {
+    let directory = directory.canonicalize()?;
+    directory.ancestors().try_for_each(|path| match sync_parent(path) {
+        // Nor can this user have made something there.
+        Err(why) if why.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    })
 }
 
 /// contrib's name of a component's file, with an ending of our own: the formats differ, the directory may be shared.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use h2::client::SendRequest;
@@ -37,11 +37,15 @@ pub(super) struct Channel {
     tls: Option<Arc<ClientTlsState>>,
     keepalive: Option<GrpcClientKeepalive>,
     wait_for_ready: bool,
-    current: Mutex<Option<Arc<Link>>>,
+    current: Arc<Current>,
     dialing: tokio::sync::Mutex<Backoff>,
     /// No longer waits than the first one: the time is short.
     hurry: CancellationToken,
 }
+
+/// The connection that calls take.
+#[derive(Default)]
+struct Current(Mutex<Option<Arc<Link>>>);
 
 /// One connection.
 pub(super) struct Link {
@@ -72,7 +76,7 @@ impl Channel {
             tls,
             keepalive: config.keepalive.clone(),
             wait_for_ready: config.wait_for_ready,
-            current: Mutex::default(),
+            current: Arc::default(),
             dialing: tokio::sync::Mutex::default(),
             hurry: CancellationToken::new(),
         }
@@ -80,12 +84,12 @@ impl Channel {
 
     /// The connection; makes one where there is none. One call connects, the others wait for it.
     pub(super) async fn link(&self) -> Result<Arc<Link>, Status> {
-        if let Some(link) = self.current() {
+        if let Some(link) = self.current.get() {
             return Ok(link);
         }
         let mut backoff = self.dialing.lock().await;
         loop {
-            if let Some(link) = self.current() {
+            if let Some(link) = self.current.get() {
                 return Ok(link);
             }
             let wait = backoff.wait(self.hurry.is_cancelled());
@@ -100,7 +104,7 @@ impl Channel {
                 Ok(link) => {
                     *backoff = Backoff::default();
                     let link = Arc::new(link);
-                    *self.lock() = Some(Arc::clone(&link));
+                    *self.current.lock() = Some(Arc::clone(&link));
                     return Ok(link);
                 }
                 Err(reason) => {
@@ -155,17 +159,19 @@ impl Channel {
         })?;
         let pulse = Arc::new(Pulse::default());
         // Runs until the connection or the client ends; what goes wrong in it reaches the calls as an error.
-        let driver =
-            Handle::current().spawn(drive(http, sending, self.keepalive.clone(), Arc::clone(&pulse)));
+        let run = drive(http, sending, self.keepalive.clone(), Arc::clone(&pulse));
+        let (current, own) = (Arc::clone(&self.current), Arc::clone(&pulse));
+        let driver = Handle::current().spawn(async move {
+            run.await;
+            // What HTTP/2 holds for its streams would wait for the next call.
+            current.forget(&own);
+        });
         Ok(Link { sender, pulse, _driver: AbortOnDropHandle::new(driver) })
     }
 
     /// Makes the next call connect again, unless that has happened already.
     pub(super) fn forget(&self, link: &Arc<Link>) {
-        let mut current = self.lock();
-        if current.as_ref().is_some_and(|known| Arc::ptr_eq(known, link)) {
-            *current = None;
-        }
+        self.current.forget(&link.pulse);
     }
 
     pub(super) fn failed(&self, error: &h2::Error) -> Status {
@@ -173,17 +179,27 @@ impl Channel {
     }
 
     pub(super) fn deadline_exceeded(&self, timeout: Duration) -> Status {
-        let state = if self.current().is_some() { "no reply from" } else { "not connected to" };
+        let state = if self.current.get().is_some() { "no reply from" } else { "not connected to" };
         let message = format!("context deadline exceeded: {state} {} after {timeout:?}", self.address.text());
         Status::new(Code::DeadlineExceeded, message)
     }
+}
 
-    fn current(&self) -> Option<Arc<Link>> {
+impl Current {
+    fn get(&self) -> Option<Arc<Link>> {
         self.lock().as_ref().filter(|link| !link._driver.is_finished()).cloned()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Link>>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Lets go of the connection with this pulse, unless another one has taken its place.
+    fn forget(&self, pulse: &Arc<Pulse>) {
+        let mut current = self.lock();
+        let forgotten = current.take_if(|link| Arc::ptr_eq(&link.pulse, pulse));
+        drop(current);
+        drop(forgotten);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Link>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

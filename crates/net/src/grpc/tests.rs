@@ -8,9 +8,11 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::channel::Channel;
 use crate::config::{
     ClientTls, GrpcClientConfig, GrpcServerConfig, GrpcServerKeepalive, KeepaliveServerParameters,
 };
+use crate::dial::Address;
 use crate::testing::{self, Budget, ECHO, Echo, PATIENCE};
 use crate::{Code, Compression, Event, GrpcClient, Listener, Status};
 
@@ -203,6 +205,18 @@ async fn a_client_comes_back_when_its_server_does() {
     let second = testing::grpc_on(kept, &GrpcServerConfig::default(), &service, None);
     assert_eq!(echo(&client, "two").await.unwrap(), "two");
     second.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_gone_holds_no_memory() {
+    let server = testing::grpc(&GrpcServerConfig::default(), &Arc::new(Echo::default()));
+    let channel = Channel::new(Address::of_grpc(&server.address).unwrap(), None, &plain(&server.address));
+    let link = Arc::downgrade(&channel.link().await.unwrap());
+    assert_eq!(link.strong_count(), 1);
+    server.stop().await;
+    while link.strong_count() > 0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
