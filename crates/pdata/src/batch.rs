@@ -203,6 +203,16 @@ impl Batch {
         own + parents.iter().map(|(_, len)| len).sum::<usize>()
     }
 
+    /// The same telemetry as bytes, a fraction of what models take up: it does not hold what is decoded, of its clones
+    /// either.
+    #[must_use]
+    pub fn without_models(mut self) -> Batch {
+        for block in &mut self.blocks {
+            *block = Arc::new(Block::from_wire(block.items, block.wire().clone()));
+        }
+        self
+    }
+
     /// The decoded blocks. Decoded at the first call, shared with all clones.
     ///
     /// # Errors

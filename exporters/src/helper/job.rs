@@ -154,6 +154,7 @@ pub(crate) struct Claim {
 impl Claim {
     /// A claim on `held`, which counts it from now on.
     pub(crate) fn new(held: Arc<Held>, items: usize, pinned: usize) -> Self {
+        held.batches.fetch_add(1, Ordering::Relaxed);
         held.pinned.fetch_add(pinned, Ordering::Relaxed);
         Self {
             held,
@@ -181,6 +182,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        self.held.batches.fetch_sub(1, Ordering::Relaxed);
         self.held.pinned.fetch_sub(self.pinned, Ordering::Relaxed);
         let is_done = *self.open.get_mut() == 0;
         match &self.record {
@@ -205,6 +207,7 @@ impl Drop for Claim {
 /// What all claims of a queue hold together.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
+    pub(crate) batches: AtomicUsize,
     /// Bytes of memory.
     pub(crate) pinned: AtomicUsize,
     /// Items that were not sent and are sent after a restart.

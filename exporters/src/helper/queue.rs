@@ -1,7 +1,8 @@
 //! The sending queue, in memory or on disk.
 //!
 //! What a batch takes up is held by its claim, which frees it when the batch has met its end, so that the capacity
-//! covers what waits and what is under way. On disk, a batch is accepted when its record is written. The first ones
+//! covers what waits and what is under way. What has to wait is held as bytes, whoever else decodes it: models take up
+//! several times that. On disk, a batch is accepted when its record is written. The first ones
 //! are kept in memory, too, and sent from there; the others are read when it is their turn.
 
 use std::sync::atomic::Ordering;
@@ -28,6 +29,7 @@ pub(crate) struct Queue {
     signal: Signal,
     sizer: Sizer,
     capacity: usize,
+    num_consumers: usize,
     block: bool,
     wait: bool,
     on_storage_error: OnStorageError,
@@ -54,6 +56,7 @@ impl Queue {
             signal,
             sizer: config.sizer(),
             capacity,
+            num_consumers: config.num_consumers,
             block: config.block_on_overflow,
             wait: config.wait_for_result,
             on_storage_error: config.on_storage_error,
@@ -102,6 +105,8 @@ impl Queue {
             None => (None, None),
             Some(log) => self.store(log, &batch).await?,
         };
+        let waits = self.held.batches.load(Ordering::Relaxed) >= self.num_consumers;
+        let batch = if waits { batch.without_models() } else { batch };
         let (items, mut pinned) = (batch.items(), batch.pinned_bytes());
         let full = self.pinned() + pinned > KEPT_IN_MEMORY;
         let content = if record.is_some() && full {

@@ -270,6 +270,22 @@ fn a_decoded_model_is_pinned_beside_its_bytes() {
 }
 
 #[test]
+fn without_models_only_the_bytes_are_pinned_whoever_decodes() {
+    let body = body(vec![spans("a", 0..3), spans("b", 3..5)]);
+    let batch = accept(body.clone());
+    batch.traces().unwrap();
+    let bare = batch.clone().without_models();
+    assert_eq!((bare.pinned_bytes(), bare.items(), bare.wire_chunks()), (body.len(), 5, vec![body.clone()]));
+    assert_eq!((batch.pinned_bytes(), bare.traces().unwrap()), (2 * body.len(), batch.traces().unwrap()));
+
+    let built = Batch::from_traces(vec![spans("a", 0..3)]);
+    let bare = built.clone().without_models();
+    // The header of a block is made when it is sent.
+    assert_eq!((bare.pinned_bytes(), bare.wire_len()), (built.wire_len() - 3, built.wire_len()));
+    assert_eq!(bare.traces().unwrap(), built.traces().unwrap());
+}
+
+#[test]
 fn clones_share_one_decoding() {
     let batch = wire(vec![spans("a", 0..3)]);
     let clone = batch.clone();

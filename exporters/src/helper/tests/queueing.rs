@@ -16,7 +16,7 @@ async fn a_dead_backend_holds_up_nobody_and_holds_a_bounded_number() {
     let begun = Instant::now();
     let mut refused = 0;
     for _ in 0..100 {
-        match setup.exporter.consume(samples::spans(2)).await {
+        match setup.exporter.consume(samples::spans(2).without_models()).await {
             Ok(()) => {}
             Err(error) => {
                 assert_eq!(
@@ -32,7 +32,7 @@ async fn a_dead_backend_holds_up_nobody_and_holds_a_bounded_number() {
     assert_eq!(refused, 80);
     assert_eq!((setup.queue("size"), setup.queue("capacity")), (20.0, 20.0));
     assert_eq!(setup.value(ENQUEUE_FAILED, &[]), 160.0);
-    let one = samples::spans(2).pinned_bytes() as f64;
+    let one = samples::spans(2).without_models().pinned_bytes() as f64;
     assert_eq!(setup.queue("pinned_bytes"), 20.0 * one);
 
     setup.sink.answer(Answer::Accept);
@@ -138,6 +138,26 @@ async fn without_repeats_a_failure_is_final() {
     setup.exporter.consume(samples::spans(1)).await.unwrap();
     setup.sink.wait_for_items(1).await;
     assert_eq!(setup.dropped("retry_disabled"), 3.0);
+}
+
+#[tokio::test]
+async fn what_has_to_wait_is_held_as_bytes() {
+    let setup = Setup::start(queue(QueueConfig { num_consumers: 1, ..QueueConfig::default() })).await;
+    setup.sink.answer(Answer::Block);
+    let body = samples::spans(5).to_wire();
+    for _ in 0..2 {
+        let batch = Batch::from_wire(Signal::Traces, body.clone()).unwrap();
+        setup.exporter.consume(batch.clone()).await.unwrap();
+        // As another exporter does.
+        batch.traces().unwrap();
+    }
+    let built = Batch::from_traces(samples::spans(5).into_traces().unwrap());
+    setup.exporter.consume(built).await.unwrap();
+    setup.sink.answer(Answer::Accept);
+    setup.sink.wait_for_items(15).await;
+    let held: Vec<_> = setup.sink.batches().iter().map(Batch::pinned_bytes).collect();
+    // What is sent at once may well share what others decode.
+    assert_eq!(held, [2 * body.len(), body.len(), body.len() - 3]);
 }
 
 #[tokio::test(start_paused = true)]
