@@ -33,6 +33,12 @@ enum Chore {
         #[arg(long)]
         debug: bool,
     },
+    /// Builds the program as one static file, which needs no C library, and prints where it is.
+    Dist {
+        /// The debug build instead of the release build.
+        #[arg(long)]
+        debug: bool,
+    },
     /// Measures this collector and the Go collector under the same load; see benches/README.md.
     Bench {
         /// What to measure: statsd, statsd-rate, otlp, scrape, idle; all of them by default.
@@ -44,6 +50,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().chore {
         Chore::Fuzz { seconds } => fuzz(seconds),
         Chore::Soak { seconds, percent, debug } => soak(seconds, percent, debug),
+        Chore::Dist { debug } => dist(debug),
         Chore::Bench { what } => run(Command::new("benches/compare.sh").args(what)),
     }
 }
@@ -57,12 +64,36 @@ fn soak(seconds: u32, percent: u32, debug: bool) -> anyhow::Result<()> {
     let mut build = Command::new("cargo");
     build.args(["build", "--workspace", "--locked", "--bin", "otelcol-asterisk", "--bin", "soak"]);
     run(build.args((!debug).then_some("--release")))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let bin = |name| target.join(profile).join(name);
+    let bin = |name| target_dir().join(profile).join(name);
     for (seconds, program) in [(seconds, bin("otelcol-asterisk")), (LEAKING, PathBuf::from("leak"))] {
         let (seconds, percent) = (seconds.to_string(), percent.to_string());
         run(Command::new(bin("soak")).arg(seconds).arg(program).arg(percent))?;
     }
+    Ok(())
+}
+
+/// The C library goes into the file: one that was built here does not run where that library is older. With glibc 2.34 and
+/// newer it finds names by itself, in `/etc/hosts` and by DNS.
+#[expect(clippy::print_stdout, reason = "the answer")]
+fn dist(debug: bool) -> anyhow::Result<()> {
+    let version = Command::new("rustc").arg("-vV").output().context("running rustc -vV")?;
+    let version = String::from_utf8(version.stdout)?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
+    let flags = format!("target.{host}.rustflags=['-C', 'target-feature=+crt-static']");
+    let mut build = Command::new("cargo");
+    // A target that is named keeps the flags from macros, which can not be static.
+    build.args(["build", "--locked", "--bin", "otelcol-asterisk", "--target", host, "--config", &flags]);
+    run(build.args((!debug).then_some("--release")))?;
+    let program =
+        target_dir().join(host).join(if debug { "debug" } else { "release" }).join("otelcol-asterisk");
+    let headers = Command::new("readelf").arg("-lW").arg(&program).output().context("running readelf")?;
+    let headers = String::from_utf8(headers.stdout)?;
+    ensure!(
+        headers.contains("LOAD") && !headers.contains("INTERP"),
+        "{} asks for a dynamic linker, expected a static file: is RUSTFLAGS set?",
+        program.display()
+    );
+    println!("{}", program.display());
     Ok(())
 }
 
@@ -92,6 +123,10 @@ fn fuzz_targets() -> anyhow::Result<Vec<String>> {
     targets.sort();
     ensure!(!targets.is_empty(), "no fuzz targets in {}", folder.display());
     Ok(targets)
+}
+
+fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 fn root() -> PathBuf {
