@@ -15,12 +15,12 @@ fn bench(queue: &str, settings: &str) -> Bench {
     bench.with(&format!("'{there}'"), &format!("'{there}/new/storage', create_directory: true"))
 }
 
-fn trace(bench: &Bench) -> PathBuf {
+pub(crate) fn trace(bench: &Bench) -> PathBuf {
     bench.dir.path().join("trace")
 }
 
 /// Ends the program at once, and takes from its disk what `kept` says. Gives the number of names and sectors lost.
-async fn power_off(bench: &Bench, program: Program, kept: impl FnMut() -> bool) -> (usize, usize) {
+pub(crate) async fn power_off(bench: &Bench, program: Program, kept: impl FnMut() -> bool) -> (usize, usize) {
     let end = format!("{} +++ killed by SIGKILL +++\n", program.pid());
     program.kill();
     let read = || std::fs::read_to_string(trace(bench)).unwrap();

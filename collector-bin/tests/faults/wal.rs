@@ -13,7 +13,8 @@ use otelcol_pdata::model::string;
 use otelcol_pdata::{Batch, Signal};
 use otelcol_testkit::{RemoteWriteSink, grpc_path};
 
-use crate::program::{Bench, Under};
+use crate::power::{power_off, trace};
+use crate::program::{Bench, Under, can_trace};
 
 /// The program with a log on disk before `sink`.
 fn bench(sink: &RemoteWriteSink, wal: &str) -> Bench {
@@ -106,6 +107,31 @@ async fn what_the_log_holds_outlives_kills_and_goes_out_in_its_order() {
     assert_eq!(first, accepted);
     let left = bytes(&bench.storage());
     assert_eq!(left, 0, "nothing but an empty lock is left");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_log_holds_outlives_loss_of_power() {
+    if !can_trace() {
+        return;
+    }
+    let sink = RemoteWriteSink::start();
+    let bench = bench(&sink, "");
+    let there = bench.storage().display().to_string();
+    let bench = bench.with(&there, &format!("{there}/new/wal"));
+    sink.refuse(true);
+    for round in 0..3 {
+        let program = bench.start(&Under::Recorded(trace(&bench))).await;
+        for number in round * 20..round * 20 + 20 {
+            offer(&bench, number, 10).await.unwrap();
+        }
+        power_off(&bench, program, || false).await;
+    }
+    sink.refuse(false);
+    let program = bench.start(&Under::Nothing).await;
+    let accepted: Vec<f64> = (0..60).map(f64::from).collect();
+    bench.until(|| sink.samples().len() >= accepted.len(), "everything arrived").await;
+    assert!(program.terminate().await.success());
+    assert_eq!(sink.samples(), accepted);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

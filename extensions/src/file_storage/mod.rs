@@ -8,7 +8,6 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fs::DirBuilder;
-use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -19,7 +18,7 @@ use otelcol_pipeline::telemetry::Counter;
 use otelcol_pipeline::{
     Component, ComponentError, ComponentId, Context, Extension, ExtensionFactory, Host, Kind,
 };
-use otelcol_segment_log::{patiently, space_name, sync_parent};
+use otelcol_segment_log::{patiently, space_name, sync_names};
 
 pub use config::Config;
 
@@ -102,7 +101,7 @@ impl Component for FileStorage {
         let directory = &self.config.directory;
         let permissions = self.config.permissions().map_err(ComponentError::new)?;
         let made = DirBuilder::new().recursive(true).mode(permissions).create(directory);
-        let made = made.and_then(|()| if self.config.fsync { sync_name(directory) } else { Ok(()) });
+        let made = made.and_then(|()| if self.config.fsync { sync_names(directory) } else { Ok(()) });
         made.map_err(|why| ComponentError::new(format!("create directory {}: {why}", directory.display())))
     }
 }
@@ -133,16 +132,6 @@ impl Storage for FileStorage {
         };
         otelcol_segment_log::open(place, self.config.timeout.get(), self.corrupt_records.clone()).await
     }
-}
-
-/// Brings the names of a directory and of all that it is in to the disk: a process that was killed may have made them.
-fn sync_name(directory: &Path) -> io::Result<()> {
-    let directory = directory.canonicalize()?;
-    directory.ancestors().try_for_each(|path| match sync_parent(path) {
-        // Nor can this user have made something there.
-        Err(why) if why.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        synced => synced,
-    })
 }
 
 /// contrib's name of a component's file, with an ending of our own: the formats differ, the directory may be shared.

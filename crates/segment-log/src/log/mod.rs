@@ -70,8 +70,7 @@ impl SegmentLog {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&place.directory);
         made.map_err(|why| failed(&why))?;
         if place.fsync {
-            // A file that is synced is lost all the same where the directory that it is in was not.
-            sync_parent(&place.directory).map_err(|why| failed(&why))?;
+            sync_names(&place.directory).map_err(|why| failed(&why))?;
         }
         let lock = take_lock(&place.directory.join("lock"), &failed)?;
         let (segments, records, damage) = Segments::open(place).map_err(|why| failed(&why))?;
@@ -206,6 +205,20 @@ impl StorageLog for SegmentLog {
 /// The directory that it is in can not be opened or synced.
 pub fn sync_parent(path: &Path) -> std::io::Result<()> {
     path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+/// Brings the name of a directory, and of all that it is in, to the disk: what is in it is lost all the same where one of
+/// them is not there. Whoever made them may have been killed before.
+///
+/// # Errors
+/// The directory is not there, or one that it is in can not be synced.
+pub fn sync_names(directory: &Path) -> std::io::Result<()> {
+    let directory = directory.canonicalize()?;
+    directory.ancestors().try_for_each(|path| match sync_parent(path) {
+        // Nor can this user have made something there.
+        Err(why) if why.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    })
 }
 
 fn take_lock(path: &Path, failed: &impl Fn(&dyn std::fmt::Display) -> OpenError) -> Result<File, OpenError> {
