@@ -53,7 +53,11 @@ pub trait ConsumerComponent: Component + Consumer {}
 impl<T: Component + Consumer> ConsumerComponent for T {}
 
 /// A service to the collector or its components.
+#[async_trait]
 pub trait Extension: Component {
+    /// All components run: after the start, and after each reload.
+    async fn ready(&self) {}
+
     /// The storage that this extension offers, if it is one.
     fn storage(self: Arc<Self>) -> Option<Arc<dyn Storage>> {
         None

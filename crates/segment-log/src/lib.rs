@@ -4,6 +4,6 @@ mod log;
 mod names;
 mod open;
 
-pub use log::{Place, sync_names, sync_parent};
+pub use log::{ENDING, Place, sync_names, sync_parent, unused};
 pub use names::space_name;
 pub use open::{OpenError, open, patiently};

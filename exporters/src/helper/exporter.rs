@@ -1,6 +1,7 @@
 //! From a pipeline to a backend: queue, then repeats, then the time limit, then the sender.
 
 use std::any::Any;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -250,7 +251,7 @@ impl Exporter {
         if on_disk > 0 {
             tracing::info!(
                 component = %self.context.id, "otelcol.signal" = %self.core.signal, items = on_disk,
-                "what was not sent stays in the queue on disk and is sent after the next start"
+                "what was not sent stays in the queue on disk and is sent when this exporter starts again with this storage"
             );
         }
         lost
@@ -260,6 +261,7 @@ impl Exporter {
         let items = batch.items();
         match queue.offer(batch).await {
             Ok(taken) => {
+                self.core.notices.takes(taken.not_stored.as_ref().map(|why| why as &dyn Display));
                 if let Some(why) = taken.not_stored {
                     self.core.stats.not_stored.add(items as u64);
                     self.core.notices.lost(
@@ -276,6 +278,7 @@ impl Exporter {
             }
             Err(error) => {
                 self.core.stats.enqueue_failed.add(items as u64);
+                self.core.notices.takes(Some(&error));
                 self.core.notices.lost("enqueue_failed", items, &error, "Exporting failed. Rejecting data.");
                 Err(error)
             }
@@ -449,16 +452,17 @@ impl Core {
             let draining = self.draining.is_cancelled();
             let error = match self.attempt(batch, &mut progress).await {
                 Ok(sent) => {
-                    self.notices.works();
+                    self.notices.answers(None);
                     return Ok(sent);
                 }
                 Err(error) if error.is_permanent() => {
-                    self.notices.works();
+                    self.notices.answers(Some(&error));
                     return Err(GaveUp { reason: Reason::Permanent, error });
                 }
                 Err(error) => error,
             };
             let (Some(retry), Some(backoff)) = (&self.retry, &mut backoff) else {
+                self.notices.answers(Some(&error));
                 return Err(GaveUp { reason: Reason::NoRetry, error });
             };
             if draining && is_kept {

@@ -21,12 +21,17 @@ pub(crate) struct Notices {
     id: ComponentId,
     signal: Signal,
     status: StatusReporter,
+    /// There is something in `State::backend`, or in `State::queue`.
     down: AtomicBool,
+    stuck: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// Why the backend does not take data, and why the queue does not.
+    backend: Option<String>,
+    queue: Option<String>,
     since: Option<Instant>,
     attempts: u64,
     announced: bool,
@@ -48,6 +53,7 @@ impl Notices {
             signal,
             status: context.status.clone(),
             down: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
             state: Mutex::default(),
         }
     }
@@ -59,7 +65,8 @@ impl Notices {
         state.attempts += 1;
         let now = Instant::now();
         // Always the newest reason: what keeps a backend away changes.
-        self.status.report(Status::Recoverable(error.to_string()));
+        state.backend = Some(error.to_string());
+        self.report(&state);
         if state.since.is_some() {
             tracing::debug!(component = %self.id, "otelcol.signal" = %self.signal, error = %error, "still failing");
             return;
@@ -77,17 +84,18 @@ impl Notices {
         }
     }
 
-    /// An attempt went well.
-    pub(crate) fn works(&self) {
-        if !self.down.load(Ordering::Acquire) {
+    /// The backend has answered, and taken the data or `refused` them for good.
+    pub(crate) fn answers(&self, refused: Option<&ConsumeError>) {
+        if refused.is_none() && !self.down.load(Ordering::Acquire) {
             return;
         }
         let mut state = self.state();
-        self.down.store(false, Ordering::Release);
+        self.down.store(refused.is_some(), Ordering::Release);
+        state.backend = refused.map(ToString::to_string);
+        self.report(&state);
         let Some(since) = state.since.take() else { return };
         let failed_attempts = std::mem::take(&mut state.attempts);
         let lost: u64 = state.lost.drain().map(|(_, lost)| lost.unsaid).sum();
-        self.status.report(Status::Ok);
         if state.announced || lost > 0 {
             tracing::info!(
                 component = %self.id, "otelcol.component.kind" = "exporter", "otelcol.signal" = %self.signal,
@@ -95,6 +103,26 @@ impl Notices {
                 "Exporting works again."
             );
         }
+    }
+
+    /// The queue has taken data, or why it did not, or not to where it should keep them.
+    pub(crate) fn takes(&self, trouble: Option<&dyn std::fmt::Display>) {
+        if trouble.is_none() && !self.stuck.load(Ordering::Acquire) {
+            return;
+        }
+        let mut state = self.state();
+        self.stuck.store(trouble.is_some(), Ordering::Release);
+        state.queue = trouble.map(|trouble| trouble.to_string());
+        self.report(&state);
+    }
+
+    fn report(&self, state: &State) {
+        let troubles: Vec<&str> =
+            [&state.backend, &state.queue].into_iter().flatten().map(String::as_str).collect();
+        self.status.report(match troubles[..] {
+            [] => Status::Ok,
+            _ => Status::Recoverable(troubles.join("; ")),
+        });
     }
 
     /// Items are lost: the first of a reason is logged at once, later ones as sums. `what` is the sentence.

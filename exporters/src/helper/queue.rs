@@ -21,8 +21,9 @@ use super::stored;
 /// What producers are told to wait when there is no room.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// Memory for batches that are on disk, too: what is sent within moments is not read back.
-const KEPT_IN_MEMORY: usize = 32 * 1024 * 1024;
+/// Memory for batches that are on disk, too: what is sent within moments is not read back. Little, so that many queues
+/// with an outage behind them leave a small `memory_limiter` room for what is new.
+const KEPT_IN_MEMORY: usize = 2 * 1024 * 1024;
 
 /// The bounded queue between the pipeline and the tasks that send.
 pub(crate) struct Queue {

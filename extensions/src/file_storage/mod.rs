@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
 use otelcol_pipeline::storage::{OpenedLog, Storage, StorageClient, StorageError};
-use otelcol_pipeline::telemetry::Counter;
+use otelcol_pipeline::telemetry::{Counter, Gauge};
 use otelcol_pipeline::{
     Component, ComponentError, ComponentId, Context, Extension, ExtensionFactory, Host, Kind,
 };
@@ -41,6 +41,7 @@ struct FileStorage {
     open: Arc<Mutex<HashMap<PathBuf, Weak<StoredFile>>>>,
     corrupt: Counter,
     corrupt_records: Counter,
+    unused: Gauge,
 }
 
 impl FileStorage {
@@ -55,7 +56,12 @@ impl FileStorage {
             "Number of batches of queues that were skipped because they are not what was written.",
             &[("extension", &context.id.to_string())],
         );
-        Self { id: context.id.clone(), config, open: Arc::default(), corrupt, corrupt_records }
+        let unused = context.telemetry.gauge(
+            "otelcol_file_storage_unused_queue_bytes",
+            "Size of queues that hold data and that no exporter uses, in bytes.",
+            &[("extension", &context.id.to_string())],
+        );
+        Self { id: context.id.clone(), config, open: Arc::default(), corrupt, corrupt_records, unused }
     }
 
     async fn file(&self, path: PathBuf) -> Result<Arc<StoredFile>, StorageError> {
@@ -106,7 +112,23 @@ impl Component for FileStorage {
     }
 }
 
+#[async_trait]
 impl Extension for FileStorage {
+    /// What waits on disk for an exporter that is not there any more would wait for ever.
+    async fn ready(&self) {
+        let directory = self.config.directory.clone();
+        let unused = tokio::task::spawn_blocking(move || otelcol_segment_log::unused(&directory)).await;
+        let unused = unused.unwrap_or_default();
+        self.unused.set(unused.iter().map(|(_, bytes)| *bytes as f64).sum());
+        for (directory, bytes) in unused {
+            tracing::warn!(
+                extension = %self.id, directory = %directory.display(), bytes,
+                "a queue on disk holds data that no exporter sends: give its exporter back its name, signal and \
+                 storage, or remove the directory"
+            );
+        }
+    }
+
     fn storage(self: Arc<Self>) -> Option<Arc<dyn Storage>> {
         Some(self)
     }
@@ -126,7 +148,11 @@ impl Storage for FileStorage {
 
     async fn open_log(&self, kind: Kind, id: &ComponentId, name: &str) -> Result<OpenedLog, StorageError> {
         let place = otelcol_segment_log::Place {
-            directory: self.config.directory.join(space_name(kind, id, name) + ".queue"),
+            directory: self.config.directory.join(format!(
+                "{}.{}",
+                space_name(kind, id, name),
+                otelcol_segment_log::ENDING
+            )),
             max_size: self.config.queue_limit(),
             fsync: self.config.fsync,
         };

@@ -4,6 +4,7 @@ use std::io::Cursor;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use otelcol_confmap::GoDuration;
 use otelcol_pipeline::storage::{Storage, StorageClient, StorageOp};
 use otelcol_pipeline::{Component, ComponentConfig, ComponentId, Context, Extension, Host, Kind};
@@ -289,4 +290,35 @@ proptest! {
     fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(matches!(index_of(&bytes), Err(ReadError::Corrupt(_))));
     }
+}
+
+#[tokio::test]
+async fn a_queue_that_nobody_uses_any_more_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let (storage, context) = storage(config(directory.path()));
+    let unused = || {
+        context.telemetry.value("otelcol_file_storage_unused_queue_bytes", &[("extension", "file_storage")])
+    };
+    let open =
+        async || storage.open_log(Kind::Exporter, &ComponentId::new("otlp"), "traces").await.unwrap().log;
+    let log = open().await;
+    let appended = log.append(vec![Bytes::from_static(b"spans")], 1).await.unwrap();
+    appended.keep();
+    let (logs, _capturing) = LogCapture::start();
+    storage.ready().await;
+    assert_eq!((unused(), logs.lines("WARN")), (Some(0.0), Vec::new()));
+
+    log.close().await;
+    storage.ready().await;
+    // Headers of the segment and of the record before five bytes.
+    assert_eq!(unused(), Some(16.0 + 36.0 + 5.0));
+    let told = logs.lines("WARN").concat();
+    assert!(told.contains("a queue on disk holds data that no exporter sends"), "{told}");
+    assert!(told.contains("exporter_otlp__traces.queue"), "{told}");
+
+    // Looking at it keeps nobody out.
+    let log = open().await;
+    storage.ready().await;
+    assert_eq!(unused(), Some(0.0));
+    drop(log);
 }

@@ -186,6 +186,7 @@ impl Graph {
                 return Err(error);
             }
         }
+        join_all(self.extensions().values().map(|extension| extension.ready())).await;
         Ok(())
     }
 

@@ -88,6 +88,25 @@ async fn a_permanent_error_is_not_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backend_that_refuses_for_good_is_not_well_until_it_takes_something() {
+    for retry in [Some(retry()), None] {
+        let setup = Setup::start(Settings { retry, ..Settings::default() }).await;
+        assert_eq!(setup.status(), Status::Ok);
+        let error = ConsumeError::permanent("HTTP Status Code 401");
+        setup.sink.answer_next([Answer::Fail(error.clone()), Answer::Fail(error)]);
+        for _ in 0..2 {
+            setup.exporter.consume(samples::spans(1)).await.unwrap_err();
+            assert_eq!(
+                setup.status(),
+                Status::Recoverable("permanent error: HTTP Status Code 401".to_owned())
+            );
+        }
+        setup.exporter.consume(samples::spans(1)).await.unwrap();
+        assert_eq!(setup.status(), Status::Ok);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_attempt_has_a_time_limit() {
     let settings = Settings { timeout: Duration::from_secs(5), ..with_retry(retry()) };
     let setup = Setup::start(settings).await;

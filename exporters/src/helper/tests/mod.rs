@@ -13,7 +13,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use otelcol_confmap::GoDuration;
 use otelcol_pdata::{Batch, Signal};
-use otelcol_pipeline::{Component, ConsumeError, Consumer, Context, Host, Kind};
+use otelcol_pipeline::status::{Board, Status};
+use otelcol_pipeline::{Component, ConsumeError, Consumer, Context, Host, Kind, Shared};
 use otelcol_testkit::Sink;
 use tokio::time::Instant;
 
@@ -44,6 +45,7 @@ pub(super) struct Setup {
     pub(super) exporter: Arc<Exporter>,
     pub(super) context: Context,
     pub(super) hurried: Arc<AtomicBool>,
+    pub(super) board: Board,
 }
 
 impl Setup {
@@ -57,12 +59,18 @@ impl Setup {
 
     pub(super) async fn start_on(host: &Host, settings: Settings, sent: Sent) -> Self {
         let sink = Sink::new();
-        let context = Context::detached(Kind::Exporter, "test/one");
+        let shared = Shared::default();
+        let context = Context::new(&shared, Kind::Exporter, "test/one".parse().unwrap(), "");
         let hurried = Arc::<AtomicBool>::default();
         let sender = ToSink { sink: Arc::clone(&sink), sent, hurried: Arc::clone(&hurried) };
         let exporter = Exporter::new(context.clone(), Signal::Traces, sender, settings);
         exporter.start(host).await.unwrap();
-        Self { sink, exporter, context, hurried }
+        Self { sink, exporter, context, hurried, board: shared.board }
+    }
+
+    /// How the exporter says it is doing.
+    pub(super) fn status(&self) -> Status {
+        self.board.components().remove(0).1
     }
 
     /// The value of a self metric with the labels `exporter` and `more`.

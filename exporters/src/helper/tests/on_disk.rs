@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
-use otelcol_pipeline::status::Board;
 use otelcol_pipeline::storage::{
     Appended, LogRecord, OpenedLog, Storage, StorageClient, StorageError, StorageLog,
 };
@@ -198,7 +197,8 @@ async fn a_panic_over_a_batch_takes_it_off_the_disk() {
     exporter.start(&host).await.unwrap();
     exporter.consume(samples::spans(3)).await.unwrap();
     exporter.shutdown(Instant::now() + Duration::from_secs(1)).await.unwrap();
-    let setup = Setup { sink: Sink::new(), exporter, context, hurried: Arc::default() };
+    let setup =
+        Setup { sink: Sink::new(), exporter, context, hurried: Arc::default(), board: Board::default() };
     assert_eq!((disk.items(), setup.dropped("panic")), (0, 3.0));
 }
 
@@ -227,12 +227,36 @@ async fn a_full_disk_refuses_or_falls_back_to_memory() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_storage_that_takes_nothing_is_told_beside_its_backend() {
+    let disk = Arc::new(Disk::default());
+    let setup = start(&disk, QueueConfig { num_consumers: 1, ..QueueConfig::default() }).await;
+    let full = "sending queue: write disk: no space left on device";
+    disk.is_full.store(true, Ordering::Relaxed);
+    setup.exporter.consume(samples::spans(1)).await.unwrap_err();
+    assert_eq!(setup.status(), Status::Recoverable(full.to_owned()));
+    disk.is_full.store(false, Ordering::Relaxed);
+    setup.sink.answer(Answer::Fail(unavailable()));
+    setup.exporter.consume(samples::spans(1)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let away = unavailable().to_string();
+    assert_eq!(setup.status(), Status::Recoverable(away.clone()));
+    disk.is_full.store(true, Ordering::Relaxed);
+    setup.exporter.consume(samples::spans(1)).await.unwrap_err();
+    assert_eq!(setup.status(), Status::Recoverable(format!("{away}; {full}")));
+    disk.is_full.store(false, Ordering::Relaxed);
+    setup.sink.answer(Answer::Accept);
+    setup.sink.wait_for_items(1).await;
+    setup.exporter.consume(samples::spans(1)).await.unwrap();
+    assert_eq!(setup.status(), Status::Ok);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_does_not_fit_into_memory_is_read_when_it_is_its_turn() {
     let disk = Arc::new(Disk::default());
     let setup = start(&disk, QueueConfig { num_consumers: 1, ..QueueConfig::default() }).await;
     setup.sink.answer(Answer::Block);
-    let batch = samples::spans(20_000);
-    let (one, limit) = (batch.pinned_bytes(), 32 << 20);
+    let batch = samples::spans(1000);
+    let (one, limit) = (batch.pinned_bytes(), 2 << 20);
     let number = limit / one + 5;
     for _ in 0..number {
         setup.exporter.consume(batch.clone()).await.unwrap();
@@ -240,7 +264,7 @@ async fn what_does_not_fit_into_memory_is_read_when_it_is_its_turn() {
     let pinned = setup.queue("pinned_bytes");
     assert!(pinned <= limit as f64 && pinned > (limit - one) as f64, "{pinned}");
     setup.sink.answer(Answer::Accept);
-    setup.sink.wait_for_items(number * 20_000).await;
+    setup.sink.wait_for_items(number * 1000).await;
     assert_eq!(Batch::merge(setup.sink.take()).to_wire(), Batch::merge(vec![batch; number]).to_wire());
     setup.shutdown(Duration::from_secs(1)).await.unwrap();
     assert_eq!(disk.items(), 0);
