@@ -471,7 +471,7 @@ impl Core {
             let longest = if draining { AT_A_STOP } else { Duration::MAX };
             let wait = backoff.next(random()).min(longest).max(error.after().unwrap_or_default());
             let longest = retry.max_elapsed_time.get();
-            if !longest.is_zero() && started.elapsed() + wait > longest {
+            if !longest.is_zero() && started.elapsed().saturating_add(wait) > longest {
                 let error = ConsumeError::retryable(format!("no more retries left: {error}"), error.after());
                 return Err(GaveUp { reason: Reason::Expired, error });
             }

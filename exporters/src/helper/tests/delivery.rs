@@ -188,3 +188,14 @@ async fn losses_of_one_kind_are_summed_up() {
     // 99 of the first hundred were not told, and this one.
     assert!(lines[1].contains("dropped_items=300"), "{lines:?}");
 }
+
+/// `Retry-After: 18446744073709551615`, behind an attempt that took a while.
+#[tokio::test(start_paused = true)]
+async fn a_wait_without_an_end_gives_the_batch_up() {
+    let setup = Setup::start(with_retry(retry())).await;
+    let endless = ConsumeError::retryable("slow down", Some(Duration::from_secs(u64::MAX)));
+    setup.sink.answer_next([Answer::Fail(unavailable()), Answer::Fail(endless)]);
+    let error = setup.exporter.consume(samples::spans(1)).await.unwrap_err();
+    assert_eq!(error.to_string(), "no more retries left: slow down");
+    assert_eq!(setup.sink.attempts(), 2);
+}
