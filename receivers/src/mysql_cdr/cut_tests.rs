@@ -268,3 +268,25 @@ fn another_way_of_reading_counts_nothing_twice() {
         assert_eq!(tally(&world.table).totals.calls, tally(&whole.table).totals.calls, "to by_key: {by_key}");
     }
 }
+
+/// Rows that replication brings are forgotten as those of looks are.
+#[test]
+fn what_is_remembered_of_replication_is_that_of_the_longest_call() {
+    let decoder = decoder(&["start", "duration", "disposition", "uniqueid"], Zone::utc());
+    for reader in [Reader::Id(ById::default()), Reader::Time(Window::default())] {
+        let mut world = world(reader, usize::MAX - 1);
+        let begin = i64::try_from(BEGIN_MS / 1000).unwrap();
+        for hour in 0..200 {
+            world.ms = hour * 3_600_000;
+            let start = super::time::format(begin + hour as i64 * 3600);
+            let values = [start, "9".to_owned(), "BUSY".to_owned(), hour.to_string()];
+            let row = decoder.decode(|place| Some(Cow::Owned(values[place].clone())), 0);
+            let now = world.now();
+            assert!(world.table.replicated(&row, now));
+            world.table.settle(now, u64::MAX, None);
+        }
+        assert_eq!(tally(&world.table).totals.rows, 200);
+        let (rows, calls) = (world.table.rows.len(), world.table.book.identities());
+        assert!((12..=14).contains(&rows) && (12..=14).contains(&calls), "{rows} rows, {calls} calls");
+    }
+}

@@ -187,7 +187,7 @@ impl Table {
         }
         // More rows of calls that are due may follow.
         self.settle(now, 0, reached);
-        self.forget(now);
+        self.forget(now, true);
         new
     }
 
@@ -196,7 +196,9 @@ impl Table {
         if let (Reader::Id(by_id), Some(key)) = (&mut self.reader, row.id) {
             by_id.row(key, row.written_utc, now.seconds());
         }
-        self.fresh(row, now)
+        let new = self.fresh(row, now);
+        self.forget(now, false);
+        new
     }
 
     fn row(&mut self, row: &TableRow, now: Now) -> bool {
@@ -268,7 +270,9 @@ impl Table {
         self.floor.map_or(from, |floor| floor.max(from))
     }
 
-    fn forget(&mut self, now: Now) {
+    /// Forgets rows and calls that are older than the longest call. What a look finds that is older counts for nothing from
+    /// then on; replication brings each row once, however old.
+    fn forget(&mut self, now: Now, by_look: bool) {
         if self.newest.is_none() {
             return;
         }
@@ -283,7 +287,9 @@ impl Table {
         self.rows.forget(horizon);
         if let Reader::Time(window) = &mut self.reader {
             window.forget(horizon);
-            self.floor = self.floor.max(Some(horizon));
+            if by_look {
+                self.floor = self.floor.max(Some(horizon));
+            }
         }
         self.keep();
     }
