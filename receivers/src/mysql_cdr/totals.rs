@@ -251,6 +251,10 @@ impl Totals {
     pub(super) fn peak(&self, now: i64) -> u64 {
         let (mut up, mut peak) = (self.base, 0);
         for (second, step) in &self.steps {
+            // Those that were up when the hour began are among it.
+            if *second > now - HOUR {
+                peak = peak.max(up);
+            }
             up += i64::from(*step);
             if *second >= now - HOUR {
                 peak = peak.max(up);

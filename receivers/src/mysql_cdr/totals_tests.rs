@@ -99,3 +99,15 @@ fn other_bounds_begin_a_histogram_anew() {
     let record = serde_json::to_vec(&totals).unwrap();
     assert_eq!(serde_json::from_slice::<Totals>(&record).unwrap(), totals);
 }
+
+#[test]
+fn a_call_that_was_up_when_the_hour_began_counts_for_its_peak() {
+    let rules = rules();
+    let mut totals = Totals::new(1, &rules);
+    totals.call(&leg(NOON - 7200, 7200 - 60, 0, "ANSWERED", ""), &rules, NOON);
+    for now in [NOON, NOON + 1, NOON + 3600 - 61] {
+        totals.forget(&rules, now);
+        assert_eq!(totals.peak(now), 1, "{} s later", now - NOON);
+    }
+    assert_eq!(totals.peak(NOON + 3600), 0);
+}
