@@ -46,7 +46,7 @@ impl Book {
     pub(super) fn take(&mut self, row: &TableRow, place: Place, now: Now, settings: &Settings) -> bool {
         match (self, &row.body) {
             (Self::Cdr(tally), Body::Cdr(cdr)) => {
-                tally.totals.row(&cdr.leg);
+                tally.totals.row(&cdr.leg, now.seconds());
                 let added = tally.calls.add(cdr.call, cdr.leg.clone(), now.wall_ms, settings.settle_ms);
                 added == Added::Late
             }
@@ -60,12 +60,12 @@ impl Book {
     }
 
     /// Settles the calls that were due by `due_ms`; true if there were any. Among rows of long ago, `reached`, the time of
-    /// the latest row read, stands for the clock.
+    /// the latest row read, stands for the clock; open calls are as old as `newest`, that of all rows, makes them.
     pub(super) fn settle(
         &mut self,
         now: Now,
         due_ms: u64,
-        reached: Option<Naive>,
+        [reached, newest]: [Option<Naive>; 2],
         settings: &Settings,
     ) -> bool {
         let latest_ms = now.wall_ms.saturating_add(settings.settle_ms);
@@ -81,7 +81,7 @@ impl Book {
             Self::Cel(events) => {
                 events.due_by(latest_ms);
                 let Some(rules) = &settings.events else { return false };
-                events.settle(due_ms, settings.settle_ms, reached, rules)
+                events.settle(due_ms, settings.settle_ms, [reached, newest], rules)
             }
         }
     }

@@ -290,3 +290,28 @@ fn what_is_remembered_of_replication_is_that_of_the_longest_call() {
         assert!((12..=14).contains(&rows) && (12..=14).contains(&calls), "{rows} rows, {calls} calls");
     }
 }
+
+/// A row of an Asterisk whose clock was wrong stays at the end of the table: it tells nothing of how far reading has come.
+#[test]
+fn behind_a_row_of_a_time_to_come_calls_wait_for_their_rows() {
+    let decoder = decoder(&["id", "start", "duration", "disposition", "uniqueid"], Zone::utc());
+    let row = |id: u32, start: &str, call: &str| {
+        let values = [&id.to_string(), start, "9", "BUSY", call].map(str::to_owned);
+        decoder.decode(|place| Some(Cow::Owned(values[place].clone())), 0)
+    };
+    for reader in [Reader::Id(ById::default()), Reader::Time(Window::default())] {
+        let mut world = world(reader, usize::MAX - 1);
+        world.written.push(row(1, "2026-11-22 01:13:00", "of before"));
+        world.look();
+        world
+            .written
+            .extend([row(2, "2026-11-22 01:13:05", "two rows"), row(3, "2031-01-01 00:00:00", "to come")]);
+        world.look();
+        world.written.push(row(4, "2026-11-22 01:13:06", "two rows"));
+        for _ in 0..40 {
+            world.look();
+        }
+        let (totals, late) = (&tally(&world.table).totals, world.table.oddities.late);
+        assert_eq!((totals.rows, totals.calls.iter().sum::<u64>(), late), (4, 3, 0));
+    }
+}

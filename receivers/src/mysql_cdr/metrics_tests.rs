@@ -40,7 +40,7 @@ fn what_happened_lately() {
         leg(NOON + 3020, 10, 0, "NO ANSWER", "in"),
         leg(NOON + 3500, 5, 0, "FAILED", "in"),
     ] {
-        totals.row(&leg);
+        totals.row(&leg, now);
         totals.call(&leg, &rules, now);
     }
     let mut metrics = Metrics::new(now.unsigned_abs() * 1_000_000_000);

@@ -13,6 +13,9 @@ use super::seen::Seen;
 use super::time::{Naive, SteadyClock, Zone};
 use super::totals::Rules;
 
+/// Rows of so many seconds ahead of all others, and of the clock, do not move it.
+const AHEAD: i64 = 24 * 3600;
+
 /// The time, by two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Now {
@@ -177,10 +180,11 @@ impl Table {
     /// Takes rows of a chunk, in the order they were read; for each, whether it is new.
     pub(super) fn chunk(&mut self, rows: &[TableRow], now: Now) -> Vec<bool> {
         let new: Vec<bool> = rows.iter().map(|row| self.row(row, now)).collect();
+        let ahead = self.ahead(now);
         let reached = match &self.reader {
             // Rows come in the order in which they were written: when their calls ended.
-            Reader::Id(_) => rows.iter().map(|row| row.written).max(),
-            Reader::Time(window) => window.reached(),
+            Reader::Id(_) => rows.iter().map(|row| row.written).filter(|written| *written <= ahead).max(),
+            Reader::Time(window) => window.reached().filter(|reached| *reached <= ahead),
         };
         if let Reader::Id(by_id) = &mut self.reader {
             by_id.close_old();
@@ -243,10 +247,10 @@ impl Table {
     }
 
     fn count_known(&mut self, row: &TableRow, now: Now) -> bool {
-        if row.has_time {
-            self.newest = self.newest.max(Some(row.time));
-        } else {
+        if !row.has_time {
             self.oddities.no_time += 1;
+        } else if row.time <= self.ahead(now) {
+            self.newest = self.newest.max(Some(row.time));
         }
         if self.marking {
             self.book.mark(row);
@@ -259,13 +263,24 @@ impl Table {
 
     /// Counts the calls that were due by `due_ms`, in milliseconds since 1970: the caller has read all rows of before.
     pub(super) fn settle(&mut self, now: Now, due_ms: u64, reached: Option<Naive>) {
-        self.dirty |= self.book.settle(now, due_ms, reached, &self.settings);
+        self.dirty |= self.book.settle(now, due_ms, [reached, self.newest], &self.settings);
+    }
+
+    /// A row of a later time than this is one of a clock that is wrong: it is ahead of our clock and of all other rows.
+    fn ahead(&mut self, now: Now) -> Naive {
+        let Some(newest) = self.newest else { return Naive::MAX };
+        newest.max(self.today(now)).saturating_add(AHEAD)
+    }
+
+    /// What a clock on the wall of the table shows.
+    fn today(&mut self, now: Now) -> Naive {
+        let steady = self.steady.now(now.seconds(), now.mono_ms);
+        self.settings.rules.zone.to_naive(steady)
     }
 
     /// Where a look begins that goes `back` seconds.
     pub(super) fn from(&mut self, back: i64, now: Now) -> Naive {
-        let steady = self.steady.now(now.seconds(), now.mono_ms);
-        let today = self.settings.rules.zone.to_naive(steady);
+        let today = self.today(now);
         let from = self.newest.unwrap_or(today).min(today).saturating_sub(back);
         self.floor.map_or(from, |floor| floor.max(from))
     }

@@ -165,10 +165,13 @@ impl Totals {
         changed
     }
 
-    /// Notes that a row was read.
-    pub(super) fn row(&mut self, leg: &Leg) {
+    /// Notes that a row was read; `now` is UTC.
+    pub(super) fn row(&mut self, leg: &Leg, now: i64) {
         self.rows += 1;
-        self.newest = self.newest.max(Some(leg.end()));
+        // A clock that is ahead by a day is wrong.
+        if leg.end() <= now.saturating_add(DAY) {
+            self.newest = self.newest.max(Some(leg.end()));
+        }
     }
 
     /// Counts a call; `now` is UTC.

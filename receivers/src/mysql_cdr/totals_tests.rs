@@ -111,3 +111,11 @@ fn a_call_that_was_up_when_the_hour_began_counts_for_its_peak() {
     }
     assert_eq!(totals.peak(NOON + 3600), 0);
 }
+
+#[test]
+fn a_row_of_a_time_to_come_does_not_keep_the_newest_young() {
+    let mut totals = Totals::new(1, &rules());
+    totals.row(&leg(NOON - 100, 50, 0, "BUSY", ""), NOON);
+    totals.row(&leg(NOON + 1_000_000, 50, 0, "BUSY", ""), NOON);
+    assert_eq!((totals.rows, totals.newest), (2, Some(NOON - 50)));
+}

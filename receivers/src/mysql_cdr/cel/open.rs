@@ -126,7 +126,6 @@ pub(in crate::mysql_cdr) struct Events {
     /// Calls whose traces are, or that get none; each with the time up to which rows of it are expected.
     sent: Seen,
     channels: HashMap<u64, ChannelOf>,
-    newest: Option<Naive>,
     /// Calls that got no trace because too many were open.
     cut_open: u64,
     /// Calls that were given up because they were too old.
@@ -152,7 +151,6 @@ impl Events {
         due_ms: u64,
         rules: &Rules,
     ) -> Taken {
-        self.newest = self.newest.max(Some(event.time));
         let joined = self.follow_channel(event, &mut place, due_ms, rules);
         let call = event.call;
         if let Some(until) = self.sent.time(call) {
@@ -216,18 +214,18 @@ impl Events {
         Some(linkedid)
     }
 
-    /// Takes out the calls that were due by `due_ms`, and those that are too old. Among rows of long ago, `reached`, the
-    /// time of the latest row read, stands for the clock. True if there were any.
+    /// Takes out the calls that were due by `due_ms`, and those that are too old for `newest`, the time of the newest row.
+    /// Among rows of long ago, `reached`, the time of the latest row read, stands for the clock. True if there were any.
     pub(in crate::mysql_cdr) fn settle(
         &mut self,
         due_ms: u64,
         settle_ms: u64,
-        reached: Option<Naive>,
+        [reached, newest]: [Option<Naive>; 2],
         rules: &Rules,
     ) -> bool {
         let settle = i64::try_from(settle_ms / 1000).unwrap_or(i64::MAX / 2);
         let passed = reached.map(|reached| reached.saturating_sub(settle).saturating_sub(MARGIN));
-        let oldest = self.newest.map(|newest| newest.saturating_sub(rules.call_age));
+        let oldest = newest.map(|newest| newest.saturating_sub(rules.call_age));
         let before = self.finished.len();
         let over: Vec<u64> = self
             .open

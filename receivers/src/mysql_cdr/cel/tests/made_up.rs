@@ -12,6 +12,7 @@ use crate::call_trace::tree::trees;
 use crate::mysql_cdr::book::Book;
 use crate::mysql_cdr::cel::TracesConfig;
 use crate::mysql_cdr::read::by_id::ById;
+use crate::mysql_cdr::record;
 use crate::mysql_cdr::row::{Keep, TableRow};
 use crate::mysql_cdr::table::{Oddities, Reader};
 
@@ -299,4 +300,37 @@ fn a_table_that_cannot_be_read_says_why() {
     );
     let lean = decoder(&["eventtype", "eventtime", "uniqueid", "linkedid"]);
     assert_eq!((lean.keep, lean.layout.columns.len()), (Keep::Cel, 4));
+}
+
+/// Events of an Asterisk whose clock was wrong for a moment, beside another call.
+fn of_a_time_to_come() -> Rows {
+    let mut rows = Rows::new(true);
+    rows.add("CHAN_START", 1, "1795306001.1", &[]);
+    rows.add("CHAN_START", 9, "1795306009.9", &[("eventtime", "2031-01-01 00:00:00")]);
+    rows.add("CHAN_END", 9, "1795306009.9", &[("eventtime", "2031-01-01 00:00:00")]);
+    rows.add("CHAN_END", 1, "1795306001.1", &[]);
+    rows
+}
+
+#[test]
+fn an_event_of_a_time_to_come_cuts_no_other_call() {
+    let (spans, cut, odd) = read(&of_a_time_to_come().rows, &TracesConfig::default());
+    assert_eq!((spans.len(), cut, odd), (4, (0, 0), Oddities::default()), "{}", trees(&spans));
+}
+
+#[test]
+fn behind_an_event_of_a_time_to_come_nothing_is_too_old_after_a_restart() {
+    let config = TracesConfig::default();
+    let mut rows = of_a_time_to_come();
+    let mut before = table(&config, Reader::Id(ById::default()));
+    before.chunk(&rows.rows, NOW);
+    before.settle(NOW, u64::MAX, None);
+    let Book::Cel(events) = &mut before.book else { unreachable!() };
+    assert_eq!(written(&mut writer(&config, &Redaction::default()), events, &config).len(), 4);
+    let record = record::write(&before).unwrap();
+    let mut table = record::read(&record, before.settings.clone(), NOW).unwrap();
+    rows.call(2);
+    let later = &rows.rows[4..];
+    assert_eq!(table.chunk(later, NOW), vec![true; later.len()]);
+    assert_eq!(table.oddities, Oddities::default());
 }
