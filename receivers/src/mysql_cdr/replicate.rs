@@ -74,6 +74,8 @@ struct Replication {
     rows: Vec<(usize, TableRow)>,
     /// The transaction is over.
     complete: bool,
+    /// When the server was heard last.
+    heard: Instant,
     commit_at: Option<Instant>,
     last_commit: Instant,
     commit_took: Duration,
@@ -98,6 +100,7 @@ impl Worker {
             follower: Follower::at(first),
             rows: Vec::new(),
             complete: false,
+            heard: now,
             commit_at: None,
             last_commit: now,
             commit_took: Duration::ZERO,
@@ -154,7 +157,7 @@ impl Worker {
                 due.map(|due| Instant::now() + Duration::from_millis(due.saturating_sub(now.wall_ms) + 1));
             let wake =
                 [replication.commit_at, due].into_iter().flatten().min().unwrap_or(stats_due).min(stats_due);
-            let silence = Instant::now() + 4 * HEARTBEAT;
+            let silence = replication.heard + 4 * HEARTBEAT;
             tokio::select! {
                 event = timeout_at(silence, replication.stream.next()) => {
                     let address = &self.config.endpoint;
@@ -165,6 +168,7 @@ impl Worker {
                         .map_err(|error| explain(address, "replicate", error))?;
                     self.event(replication, &event).map_err(|error| broken(format!("replicate: {error}")))?;
                     self.apply(replication).await;
+                    replication.heard = Instant::now();
                 }
                 () = sleep_until(wake) => {}
             }
