@@ -2,6 +2,8 @@
 
 use std::hash::{BuildHasher as _, Hasher as _};
 
+use otelcol_pipeline::Context;
+
 use super::config::{Mode, StartAt, TableKind};
 use super::connect::{Db, DbError};
 use super::read::by_id::ById;
@@ -97,13 +99,9 @@ impl Worker {
                     }
                 }
                 if let Reader::Id(by_id) = &table.reader {
-                    let highest = source.highest_key(db).await?;
-                    if highest.is_some_and(|highest| highest < by_id.high()) {
-                        tracing::warn!(
-                            receiver = %self.context.id, table = source.name, highest, read = by_id.high(),
-                            "the table's keys begin anew: it was emptied or restored, and is read from its beginning"
-                        );
-                        table.begin_again(Reader::Id(ById::default()));
+                    let highest = source.highest_key(db).await?.unwrap_or(0);
+                    if highest < by_id.high() {
+                        begin_anew(&self.context, &source, table, highest);
                     }
                 }
             }
@@ -137,6 +135,7 @@ impl Worker {
         }
         entry.source = Some(source);
         entry.full_at = None;
+        entry.shrunk_at = None;
         Ok(())
     }
 
@@ -147,6 +146,14 @@ impl Worker {
         loop {
             let now = self.now();
             let (rows, last) = source.chunk_by_key(db, decoder, after, now.seconds()).await?;
+            if rows.is_empty() {
+                if self.begins_anew(db, n, source).await? {
+                    after = 0;
+                    continue;
+                }
+            } else if let Some(entry) = self.entries.get_mut(n) {
+                entry.shrunk_at = None;
+            }
             self.take(n, &rows).await;
             let now = self.now();
             let Some(Table { reader: Reader::Id(by_id), settings, .. }) = self.table(n) else {
@@ -159,6 +166,28 @@ impl Worker {
             }
             self.commit_in_time(n).await;
         }
+    }
+
+    /// Nothing is above the keys that were read: because nothing is new, or because the table was emptied and its keys begin
+    /// anew. A replica that is asked in turn with others may be behind for a moment.
+    async fn begins_anew(&mut self, db: &mut Db, n: usize, source: &Source) -> Result<bool, DbError> {
+        let highest = source.highest_key(db).await?.unwrap_or(0);
+        let now = self.now().mono_ms;
+        let Some(entry) = self.entries.get_mut(n) else { return Ok(false) };
+        let Some(Table { reader: Reader::Id(by_id), settings, .. }) = &entry.table else { return Ok(false) };
+        if highest >= by_id.high() {
+            entry.shrunk_at = None;
+            return Ok(false);
+        }
+        let since = *entry.shrunk_at.get_or_insert(now);
+        if now.saturating_sub(since) < settings.lookback_ms {
+            return Ok(false);
+        }
+        entry.shrunk_at = None;
+        if let Some(table) = &mut entry.table {
+            begin_anew(&self.context, source, table, highest);
+        }
+        Ok(true)
     }
 
     async fn look_by_time(&mut self, db: &mut Db, looked: Looked<'_>) -> Result<(), DbError> {
@@ -220,4 +249,13 @@ impl Worker {
             entry.full_at = Some(now.mono_ms);
         }
     }
+}
+
+fn begin_anew(context: &Context, source: &Source, table: &mut Table, highest: u64) {
+    let Reader::Id(by_id) = &table.reader else { return };
+    tracing::warn!(
+        receiver = %context.id, table = source.name, highest, read = by_id.high(),
+        "the table's keys begin anew: it was emptied or restored, and is read from its beginning"
+    );
+    table.begin_again(Reader::Id(ById::default()));
 }

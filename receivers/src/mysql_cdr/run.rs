@@ -60,6 +60,8 @@ pub(super) struct Entry {
     /// Rows are in the state whose logs are not on their way yet.
     unsent: bool,
     pub(super) full_at: Option<u64>,
+    /// Since when the highest key of all is below one that was read.
+    pub(super) shrunk_at: Option<u64>,
     committed: Instant,
 }
 
@@ -99,6 +101,7 @@ impl Worker {
             source: None,
             unsent: false,
             full_at: None,
+            shrunk_at: None,
             committed: born,
         };
         let entries = tables.into_iter().map(entry).collect();

@@ -296,3 +296,42 @@ fn now_is_now() {
         assert_eq!(calls(&running.stop()), 2.0, "{database}");
     }
 }
+
+const INSERT: &str = "INSERT INTO cdr (calldate, duration, disposition, uniqueid) VALUES (UTC_TIMESTAMP(), 1, 'ANSWERED', UUID())";
+
+/// A table that is emptied begins its keys anew, whether the receiver is connected meanwhile or not.
+#[test]
+fn a_table_that_is_emptied_while_it_is_read_by_key() {
+    let Some(server) = Server::shared(Kind::MariaDb) else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut conn = runtime.block_on(async {
+        let mut conn = server.database("emptied").await;
+        Captured::read("scenarios_cdr").create(&mut conn, "cdr", KEY, "").await;
+        conn
+    });
+    let mut insert = |rows: usize, before: &str| {
+        runtime.block_on(async {
+            for sql in [before].into_iter().filter(|sql| !sql.is_empty()).chain(vec![INSERT; rows]) {
+                conn.query_drop(sql).await.unwrap();
+            }
+        });
+    };
+    let endpoint = format!("127.0.0.1:{}", server.port);
+    let settings = settings(&endpoint, "emptied", "username: root\nlookback: 300ms");
+    let memory = Memory::default();
+    let running = Running::start(&settings, &memory);
+    insert(9, "");
+    running.wait_for("the first ones", |shown| calls(shown) == 9.0);
+    insert(4, "TRUNCATE TABLE cdr");
+    running.wait_for("those behind them", |shown| calls(shown) == 13.0);
+    running.kill();
+    insert(0, "TRUNCATE TABLE cdr");
+    let running = Running::start(&settings, &memory);
+    running.wait_for_state("ok");
+    runtime.block_on(async { tokio::time::sleep(std::time::Duration::from_millis(300)).await });
+    insert(2, "");
+    running.wait_for("those behind a restart", |shown| calls(shown) == 15.0);
+    insert(1, "");
+    running.wait_for("one more", |shown| calls(shown) == 16.0);
+    assert_eq!(running.stop()["asterisk.cdr.rows"], 16.0);
+}
