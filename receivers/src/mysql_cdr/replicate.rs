@@ -82,9 +82,10 @@ struct Replication {
 }
 
 impl Worker {
-    /// Reads the stream until it ends, which it does with an error.
-    pub(super) async fn replicate(&mut self) -> Result<(), DbError> {
-        let positions = self.entries.iter().filter_map(|entry| entry.table.as_ref()?.binlog.clone());
+    /// Reads the stream until it ends, which it does with an error, or until then.
+    pub(super) async fn replicate(&mut self, until: Option<Instant>) -> Result<(), DbError> {
+        let read = self.entries.iter().filter(|entry| entry.is_read);
+        let positions = read.filter_map(|entry| entry.table.as_ref()?.binlog.clone());
         let Some(first) = positions.reduce(|a, b| if is_before(&b, &a) { b } else { a }) else {
             return Err(DbError::Table("no table can be replicated".to_owned()));
         };
@@ -105,7 +106,7 @@ impl Worker {
             last_commit: now,
             commit_took: Duration::ZERO,
         };
-        let result = self.follow(&mut replication).await;
+        let result = self.follow(&mut replication, until).await;
         let _ = tokio::time::timeout(Duration::from_secs(1), replication.stream.close()).await;
         match result {
             Err(DbError::Refused { code: LOG_GONE, reason, .. }) => {
@@ -148,15 +149,18 @@ impl Worker {
         }
     }
 
-    async fn follow(&mut self, replication: &mut Replication) -> Result<(), DbError> {
+    async fn follow(&mut self, replication: &mut Replication, until: Option<Instant>) -> Result<(), DbError> {
         loop {
+            if replication.rows.is_empty() && until.is_some_and(|until| until <= Instant::now()) {
+                return Ok(());
+            }
             let stats_due = Instant::now() + self.config.collection_interval.get();
             let now = self.now();
             let due = self.entries.iter().filter_map(|entry| entry.table.as_ref()?.book.next_due()).min();
             let due =
                 due.map(|due| Instant::now() + Duration::from_millis(due.saturating_sub(now.wall_ms) + 1));
-            let wake =
-                [replication.commit_at, due].into_iter().flatten().min().unwrap_or(stats_due).min(stats_due);
+            let wake = [replication.commit_at, due, until].into_iter().flatten();
+            let wake = wake.min().unwrap_or(stats_due).min(stats_due);
             let silence = replication.heard + 4 * HEARTBEAT;
             tokio::select! {
                 event = timeout_at(silence, replication.stream.next()) => {
@@ -197,7 +201,7 @@ impl Worker {
                 let Some(map) = replication.stream.get_tme(rows.table_id()) else { return Ok(()) };
                 let Some(n) = self.entry_of(map) else { return Ok(()) };
                 let Some(entry) = self.entries.get(n) else { return Ok(()) };
-                let Some(source) = &entry.source else { return Ok(()) };
+                let Some(source) = entry.source.as_ref().filter(|_| entry.is_read) else { return Ok(()) };
                 replication.rows.extend(self.decode(n, source, &rows, map)?);
             }
             Meaning::Rows(_) => {}
@@ -282,7 +286,8 @@ impl Worker {
         let position = replication.follower.position().clone();
         for n in 0..self.entries.len() {
             self.send_traces(n).await;
-            if let Some(table) = self.entries.get_mut(n).and_then(|entry| entry.table.as_mut()) {
+            let entry = self.entries.get_mut(n).filter(|entry| entry.is_read);
+            if let Some(table) = entry.and_then(|entry| entry.table.as_mut()) {
                 let is_behind = table.binlog.as_ref().is_none_or(|known| is_before(known, &position));
                 if is_behind {
                     table.binlog = Some(position.clone());

@@ -60,6 +60,8 @@ pub(super) struct Entry {
     /// Rows are in the state whose logs are not on their way yet.
     unsent: bool,
     pub(super) full_at: Option<u64>,
+    /// The last look has found all rows that were there when it began, or left them to replication.
+    pub(super) is_read: bool,
     /// Since when the highest key of all is below one that was read.
     pub(super) shrunk_at: Option<u64>,
     committed: Instant,
@@ -101,6 +103,7 @@ impl Worker {
             source: None,
             unsent: false,
             full_at: None,
+            is_read: false,
             shrunk_at: None,
             committed: born,
         };
@@ -192,9 +195,10 @@ impl Worker {
             let begun = self.now();
             let result = self.look().await;
             let took = self.asked_at.elapsed();
-            // While rows cannot be read, calls wait for theirs. Replication settles by itself when it has caught up.
-            let has_read = result.is_ok() && self.config.mode == Mode::Poll;
-            self.settle(if has_read { begun.wall_ms } else { 0 }).await;
+            // Replication settles by itself when it has caught up.
+            self.settle(if self.config.mode == Mode::Poll { begun.wall_ms } else { 0 }).await;
+            // Where a table alone is what is wrong, the others are replicated until it is time to look at it again.
+            let some_are_read = self.entries.iter().any(|entry| entry.is_read);
             let is_well = result.is_ok();
             let wait = match result {
                 Ok(()) => {
@@ -209,13 +213,21 @@ impl Worker {
                     // A slow server is asked less often.
                     self.config.poll_interval.get().max((took * 2).min(LONGEST_WAIT))
                 }
+                Err(error)
+                    if self.config.mode == Mode::Binlog && some_are_read && !error.ends_connection() =>
+                {
+                    self.report.fails(&error);
+                    backoff.wait()
+                }
                 Err(error) => {
                     self.failed(&error).await;
                     backoff.wait()
                 }
             };
-            if self.config.mode == Mode::Binlog && self.db.is_some() && is_well {
-                if let Err(error) = self.replicate().await {
+            if self.config.mode == Mode::Binlog && self.db.is_some() {
+                let at_least = self.config.settle.get() * 2;
+                let until = (!is_well).then(|| Instant::now() + wait.max(at_least));
+                if let Err(error) = self.replicate(until).await {
                     self.failed(&error).await;
                     self.settle(0).await;
                     tokio::time::sleep(backoff.wait()).await;
@@ -246,10 +258,13 @@ impl Worker {
     }
 
     /// Counts calls that were due when the look began, which has found all rows of before, and writes records that changed.
+    /// While the rows of a table cannot be read, its calls wait for theirs.
     async fn settle(&mut self, due_ms: u64) {
         let now = self.now();
         for n in 0..self.entries.len() {
-            if let Some(table) = self.entries.get_mut(n).and_then(|entry| entry.table.as_mut()) {
+            let Some(entry) = self.entries.get_mut(n) else { return };
+            let due_ms = if entry.is_read { due_ms } else { 0 };
+            if let Some(table) = &mut entry.table {
                 table.settle(now, due_ms, None);
             }
             self.send_traces(n).await;
@@ -259,6 +274,7 @@ impl Worker {
 
     /// One look at all tables.
     async fn look(&mut self) -> Result<(), DbError> {
+        self.entries.iter_mut().for_each(|entry| entry.is_read = false);
         let mut db = match self.db.take() {
             Some(db) => db,
             None => {
@@ -278,7 +294,11 @@ impl Worker {
         let mut failed = None;
         for n in 0..self.entries.len() {
             // One table that cannot be read does not keep the others from being read.
-            match self.look_at(db, n).await {
+            let result = self.look_at(db, n).await;
+            if let Some(entry) = self.entries.get_mut(n) {
+                entry.is_read = result.is_ok();
+            }
+            match result {
                 Err(error) if error.ends_connection() => return Err(error),
                 Err(error) => failed = failed.or(Some(error)),
                 Ok(()) => {}

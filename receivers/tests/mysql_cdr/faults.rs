@@ -311,3 +311,42 @@ fn texts_in_other_character_sets() {
 fn texts_in_other_character_sets_by_replication() {
     other_texts("other_texts_binlog", "mode: binlog", "\u{fffd}\u{fffd}\u{fffd}");
 }
+
+/// One table that cannot be read keeps no call of another one waiting.
+fn beside_a_missing_table(database: &str, mode: &str) {
+    let Some(server) = Server::shared(Kind::MariaDb) else { return };
+    let runtime = runtime();
+    let mut conn = runtime.block_on(server.database(database));
+    let insert = |id: &str| format!("INSERT INTO cdr VALUES (NULL, UTC_TIMESTAMP(), 3, 'BUSY', '{id}')");
+    runtime.block_on(async {
+        conn.query_drop(TABLE).await.unwrap();
+        conn.query_drop(insert("1795307195.0")).await.unwrap();
+    });
+    let more = format!("username: root\nmode: {mode}\ntables: [{{name: cdr}}, {{name: missing}}]");
+    let running = Running::start(&settings(server, database, &more), &Memory::default());
+    running.wait_for_state("doesn't exist");
+    let busy = |shown: &Shown| shown.get("asterisk.cdr.calls{table=cdr,disposition=BUSY}").copied();
+    running.wait_for("the call of before", |shown| busy(shown) == Some(1.0));
+    runtime.block_on(async { conn.query_drop(insert("1795307196.1")).await.unwrap() });
+    running.wait_for("another one", |shown| busy(shown) == Some(2.0));
+    runtime.block_on(async {
+        conn.query_drop(TABLE.replace("cdr", "missing")).await.unwrap();
+        conn.query_drop(insert("1795307197.2").replace("cdr", "missing")).await.unwrap();
+        conn.query_drop(insert("1795307198.3")).await.unwrap();
+    });
+    running.wait_for("both tables", |shown| {
+        let late = shown.get("asterisk.cdr.calls{table=missing,disposition=BUSY}");
+        (busy(shown), late) == (Some(3.0), Some(&1.0))
+    });
+    running.stop();
+}
+
+#[test]
+fn a_table_beside_a_missing_one() {
+    beside_a_missing_table("beside_missing", "poll");
+}
+
+#[test]
+fn a_table_beside_a_missing_one_by_replication() {
+    beside_a_missing_table("beside_missing_binlog", "binlog");
+}
