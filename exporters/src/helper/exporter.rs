@@ -219,13 +219,17 @@ impl Exporter {
         let gauges = QueueGauges::new(&self.context.telemetry, &self.context.id, self.core.signal);
         let queue = Arc::downgrade(queue);
         self.context.telemetry.on_collect(move || {
-            if let Some(queue) = queue.upgrade() {
-                gauges.size.set(float(queue.size()));
-                gauges.capacity.set(float(queue.capacity()));
-                gauges.pinned.set(float(queue.pinned()));
-                let disk = queue.disk_bytes().unwrap_or(0);
-                gauges.disk.set(float(usize::try_from(disk).unwrap_or(usize::MAX)));
-            }
+            let Some(queue) = queue.upgrade() else {
+                // A successor of the same name comes after this one.
+                [&gauges.size, &gauges.capacity, &gauges.pinned, &gauges.disk].map(|gauge| gauge.set(0.0));
+                return false;
+            };
+            gauges.size.set(float(queue.size()));
+            gauges.capacity.set(float(queue.capacity()));
+            gauges.pinned.set(float(queue.pinned()));
+            let disk = queue.disk_bytes().unwrap_or(0);
+            gauges.disk.set(float(usize::try_from(disk).unwrap_or(usize::MAX)));
+            true
         });
     }
 

@@ -29,6 +29,7 @@ pub(crate) fn register(shared: &Shared) {
             rss.set(resident_bytes().unwrap_or(0) as f64);
             heap.set(memory.allocated() as f64);
         }
+        true
     });
 }
 

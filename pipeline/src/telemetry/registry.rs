@@ -103,7 +103,7 @@ pub(crate) struct Family {
     pub(crate) series: BTreeMap<Labels, Instrument>,
 }
 
-type Hook = Box<dyn Fn() + Send + Sync>;
+type Hook = Box<dyn Fn() -> bool + Send + Sync>;
 
 #[derive(Default)]
 struct Registry {
@@ -153,8 +153,8 @@ impl Telemetry {
         if let Instrument::Histogram(histogram) = made { histogram } else { Histogram::new(bounds) }
     }
 
-    /// Runs `hook` before each collection, to bring gauges up to date.
-    pub fn on_collect(&self, hook: impl Fn() + Send + Sync + 'static) {
+    /// Runs `hook` before each collection, to bring gauges up to date, until it gives false: what it speaks of is gone.
+    pub fn on_collect(&self, hook: impl Fn() -> bool + Send + Sync + 'static) {
         self.0.hooks.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(hook));
     }
 
@@ -180,9 +180,7 @@ impl Telemetry {
     }
 
     pub(crate) fn with_families<T>(&self, read: impl FnOnce(&BTreeMap<&'static str, Family>) -> T) -> T {
-        for hook in self.0.hooks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            hook();
-        }
+        self.0.hooks.lock().unwrap_or_else(PoisonError::into_inner).retain(|hook| hook());
         read(&self.0.families.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -224,8 +222,12 @@ mod tests {
     fn hooks_run_before_a_collection() {
         let telemetry = Telemetry::default();
         let gauge = telemetry.gauge("otelcol_g", "g", &[]);
-        telemetry.on_collect(move || gauge.set(gauge.get() + 1.5));
+        telemetry.on_collect(move || {
+            gauge.set(gauge.get() + 1.5);
+            gauge.get() < 3.0
+        });
         assert_eq!(telemetry.value("otelcol_g", &[]), Some(1.5));
+        assert_eq!(telemetry.value("otelcol_g", &[]), Some(3.0));
         assert_eq!(telemetry.value("otelcol_g", &[]), Some(3.0));
     }
 }

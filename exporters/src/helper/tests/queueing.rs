@@ -140,6 +140,25 @@ async fn without_repeats_a_failure_is_final() {
     assert_eq!(setup.dropped("retry_disabled"), 3.0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_exporter_that_is_gone_has_no_queue_and_its_successor_has_its_own() {
+    let setup = Setup::start(queue(QueueConfig { queue_size: 20, ..QueueConfig::default() })).await;
+    assert_eq!(setup.queue("capacity"), 20.0);
+    setup.shutdown(Duration::from_secs(1)).await.unwrap();
+    let Setup { exporter, context, .. } = setup;
+    drop(exporter);
+    let capacity = |context: &Context| {
+        let labels = [("exporter", "test/one"), ("data_type", "traces")];
+        context.telemetry.value("otelcol_exporter_queue_capacity", &labels)
+    };
+    assert_eq!(capacity(&context), Some(0.0));
+    let sender = ToSink { sink: Sink::new(), sent: Sent::default(), hurried: Arc::default() };
+    let settings = queue(QueueConfig { queue_size: 30, ..QueueConfig::default() });
+    let successor = Exporter::new(context.clone(), Signal::Traces, sender, settings);
+    successor.start(&Host::default()).await.unwrap();
+    assert_eq!(capacity(&context), Some(30.0));
+}
+
 #[tokio::test]
 async fn what_has_to_wait_is_held_as_bytes() {
     let setup = Setup::start(queue(QueueConfig { num_consumers: 1, ..QueueConfig::default() })).await;
