@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use otelcol_confmap::GoDuration;
 use otelcol_pdata::Batch;
@@ -203,8 +204,8 @@ impl Default for BatchConfig {
 pub struct RetryConfig {
     /// Whether to try again at all.
     pub enabled: bool,
-    /// The first wait.
-    pub initial_interval: GoDuration,
+    /// The first wait. Not set: the exporter's, which is [`RetryConfig::FIRST`] for most.
+    pub initial_interval: Option<GoDuration>,
     /// Each wait is made longer or shorter at random by up to this part of it.
     pub randomization_factor: f64,
     /// Each wait is this many times the one before.
@@ -219,7 +220,7 @@ impl Default for RetryConfig {
     fn default() -> Self {
         Self {
             enabled: true,
-            initial_interval: GoDuration::from_secs(5),
+            initial_interval: None,
             randomization_factor: 0.5,
             multiplier: 1.5,
             max_interval: GoDuration::from_secs(30),
@@ -229,6 +230,21 @@ impl Default for RetryConfig {
 }
 
 impl RetryConfig {
+    /// The first wait where nobody says another.
+    pub const FIRST: Duration = Duration::from_secs(5);
+
+    /// The same with a first wait of the exporter's own, where none is set.
+    #[must_use]
+    pub fn or_first(mut self, first: GoDuration) -> Self {
+        self.initial_interval.get_or_insert(first);
+        self
+    }
+
+    /// The first wait.
+    pub(crate) fn first(&self) -> Duration {
+        self.initial_interval.map_or(Self::FIRST, GoDuration::get)
+    }
+
     /// All that is wrong with the settings; `path` is the section's name below the component.
     pub fn validate(&self, path: &str) -> Vec<ConfigIssue> {
         let mut issues = Vec::new();
@@ -244,7 +260,7 @@ impl RetryConfig {
             issue("randomization_factor", "randomization_factor value must be between 0 and 1");
         }
         let longest = self.max_elapsed_time.get();
-        if !longest.is_zero() && longest < self.initial_interval.get() {
+        if !longest.is_zero() && longest < self.first() {
             issue("max_elapsed_time", "'max_elapsed_time' must not be less than 'initial_interval'");
         }
         if !longest.is_zero() && longest < self.max_interval.get() {

@@ -221,7 +221,9 @@ impl Exporter {
         self.context.telemetry.on_collect(move || {
             let Some(queue) = queue.upgrade() else {
                 // A successor of the same name comes after this one.
-                [&gauges.size, &gauges.capacity, &gauges.pinned, &gauges.disk].map(|gauge| gauge.set(0.0));
+                [&gauges.size, &gauges.capacity, &gauges.pinned, &gauges.disk]
+                    .iter()
+                    .for_each(|gauge| gauge.set(0.0));
                 return false;
             };
             gauges.size.set(float(queue.size()));

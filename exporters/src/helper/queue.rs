@@ -25,12 +25,14 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// with an outage behind them leave a small `memory_limiter` room for what is new.
 const KEPT_IN_MEMORY: usize = 2 * 1024 * 1024;
 
+/// So many batches may share what others decode of them. With more an outage has begun, or something like it.
+const DECODED: usize = 10;
+
 /// The bounded queue between the pipeline and the tasks that send.
 pub(crate) struct Queue {
     signal: Signal,
     sizer: Sizer,
     capacity: usize,
-    num_consumers: usize,
     block: bool,
     wait: bool,
     on_storage_error: OnStorageError,
@@ -57,7 +59,6 @@ impl Queue {
             signal,
             sizer: config.sizer(),
             capacity,
-            num_consumers: config.num_consumers,
             block: config.block_on_overflow,
             wait: config.wait_for_result,
             on_storage_error: config.on_storage_error,
@@ -106,7 +107,7 @@ impl Queue {
             None => (None, None),
             Some(log) => self.store(log, &batch).await?,
         };
-        let waits = self.held.batches.load(Ordering::Relaxed) >= self.num_consumers;
+        let waits = self.held.batches.load(Ordering::Relaxed) >= DECODED;
         let batch = if waits { batch.without_models() } else { batch };
         let (items, mut pinned) = (batch.items(), batch.pinned_bytes());
         let full = self.pinned() + pinned > KEPT_IN_MEMORY;

@@ -17,7 +17,7 @@ pub(crate) struct Backoff {
 impl Backoff {
     pub(crate) fn new(config: &RetryConfig) -> Self {
         Self {
-            current: config.initial_interval.get(),
+            current: config.first(),
             longest: config.max_interval.get(),
             multiplier: config.multiplier,
             randomization: config.randomization_factor,

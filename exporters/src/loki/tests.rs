@@ -23,7 +23,7 @@ async fn exporter(config: Config) -> (Arc<dyn ConsumerComponent>, Context) {
     let config = Config {
         sending_queue: QueueConfig { enabled: false, ..QueueConfig::default() },
         retry_on_failure: RetryConfig {
-            initial_interval: GoDuration::from_millis(1),
+            initial_interval: Some(GoDuration::from_millis(1)),
             max_interval: GoDuration::from_millis(1),
             max_elapsed_time: GoDuration::from_secs(10),
             ..RetryConfig::default()

@@ -29,10 +29,7 @@ otelcol_net::http_client_config! {
         /// Keeps what waits on disk.
         pub wal: Option<WalConfig> = None,
         /// Repeats after an error that may pass.
-        pub retry_on_failure: RetryConfig = RetryConfig {
-            initial_interval: GoDuration::from_millis(50),
-            ..RetryConfig::default()
-        },
+        pub retry_on_failure: RetryConfig = RetryConfig::default(),
         /// Put before each name that does not begin with it.
         pub namespace: String = String::new(),
         /// Put the namespace also before names that begin with it already, as otelcol does.
@@ -187,7 +184,7 @@ impl ComponentConfig for Config {
                 issue("wal", message.to_owned());
             }
         }
-        issues.extend(self.retry_on_failure.validate("retry_on_failure"));
+        issues.extend(self.retry().validate("retry_on_failure"));
         let storage = self.queue().validate("remote_write_queue");
         issues.extend(storage.into_iter().filter(|issue| issue.key.ends_with("storage")));
         issues
@@ -205,6 +202,11 @@ impl Config {
         HttpClientConfig { compression: Compression::Snappy, ..client }
     }
 
+    /// Batches go one after the other: a long wait would be one for all that are behind.
+    fn retry(&self) -> RetryConfig {
+        self.retry_on_failure.clone().or_first(GoDuration::from_millis(50))
+    }
+
     fn queue(&self) -> QueueConfig {
         let queue = &self.remote_write_queue;
         QueueConfig {
@@ -218,7 +220,7 @@ impl Config {
 
     /// What stands between the pipeline and the sender, which limits the time of each request by itself.
     pub(super) fn settings(&self, context: &Context) -> Settings {
-        let mut retry = self.retry_on_failure.clone();
+        let mut retry = self.retry();
         if self.wal.is_some() {
             // What is in the log stays there until the endpoint has it, as in otelcol.
             retry.enabled = true;

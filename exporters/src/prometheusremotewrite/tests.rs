@@ -534,3 +534,19 @@ fn settings_that_can_not_be_are_told() {
     assert_eq!(nested.client().endpoint, "http://nested");
     assert_eq!(nested.validate(), []);
 }
+
+#[test]
+fn the_first_wait_is_short_whatever_else_is_said_of_repeats() {
+    let context = Context::detached(Kind::Exporter, "prometheusremotewrite");
+    for (retry, first) in [
+        ("", 50),
+        (", retry_on_failure: {enabled: true}", 50),
+        (", retry_on_failure: {max_elapsed_time: 1s, max_interval: 200ms}", 50),
+        (", retry_on_failure: {initial_interval: 7ms}", 7),
+    ] {
+        let config = config(&format!("{{endpoint: 'http://localhost:9/write'{retry}}}"));
+        assert_eq!(config.validate(), []);
+        let retry = config.settings(&context).retry.unwrap();
+        assert_eq!(retry.first(), Duration::from_millis(first));
+    }
+}

@@ -103,6 +103,7 @@ impl SegmentLog {
     }
 
     fn work(&self) {
+        let _closing = CloseOnPanic(self);
         loop {
             let mut orders = self.orders();
             if orders.is_empty() {
@@ -163,6 +164,22 @@ impl SegmentLog {
 
     fn segments(&self) -> MutexGuard<'_, Segments> {
         self.segments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What was under way when the task panicked is not known: the log takes nothing more, and nobody waits for an answer.
+struct CloseOnPanic<'a>(&'a SegmentLog);
+
+impl Drop for CloseOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut orders = self.0.orders();
+            tracing::error!(
+                directory = self.0.directory,
+                "writing to a queue on disk panicked: it takes nothing more"
+            );
+            *orders = Orders { closed: true, ..Orders::default() };
+        }
     }
 }
 

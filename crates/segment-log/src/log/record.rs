@@ -29,7 +29,7 @@ pub(super) const DONE: [u8; 4] = 1_u32.to_le_bytes();
 const MAGIC: [u8; 8] = *b"otelseg\x01";
 const MARK: [u8; 4] = *b"\xf0REC";
 /// No log lives long enough for a higher number: who wrote it wants to see it overflow.
-const HIGHEST: u64 = u64::MAX >> 1;
+pub(super) const HIGHEST: u64 = u64::MAX >> 1;
 
 /// What stands before a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::record::{DONE, STATE, segment_header};
+use super::record::{DONE, HIGHEST, STATE, segment_header};
 
 const ENDING: &str = "segment";
 
@@ -84,7 +84,8 @@ pub(super) fn list(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
         let path = entry?.path();
         let is_segment = path.extension().is_some_and(|ending| ending == ENDING);
         let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
-        if let (true, Some(number)) = (is_segment, number) {
+        // A file with another number is not ours.
+        if let (true, Some(number)) = (is_segment, number.filter(|number| *number <= HIGHEST)) {
             found.push((number, path));
         }
     }

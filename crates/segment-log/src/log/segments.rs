@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -105,6 +106,12 @@ impl Segments {
         Ok((all, records, damage))
     }
 
+    /// Makes the next append panic, where overflows do.
+    #[cfg(test)]
+    pub(super) fn overflow(&mut self) {
+        self.next = u64::MAX;
+    }
+
     /// Bytes on disk.
     pub(super) fn size(&self) -> u64 {
         self.segments.values().map(|segment| segment.end).sum()
@@ -113,6 +120,10 @@ impl Segments {
     /// Appends the entries and gives the number of each, or why it is not there.
     pub(super) fn append(&mut self, entries: &[Entry]) -> Vec<Result<u64, StorageError>> {
         let mut results = Vec::with_capacity(entries.len());
+        if entries.is_empty() {
+            // That a batch was sent need not be on the disk at once: it would only be sent again.
+            return results;
+        }
         let mut group = Vec::new();
         for entry in entries {
             if self.buffer.len() >= GROUP {
@@ -128,7 +139,8 @@ impl Segments {
         self.write(&mut group, &mut results);
         // A log at rest holds no memory.
         self.buffer = Vec::new();
-        if let Err(why) = self.not_synced.take().map_or_else(|| self.sync_active(), Err) {
+        let kept = self.not_synced.take().map_or_else(|| self.sync_active(), Err);
+        if let Err(why) = kept.and_then(|()| self.find_active()) {
             let why = self.failed(&why);
             for result in &mut results {
                 if let Ok(number) = *result {
@@ -258,6 +270,17 @@ impl Segments {
     fn sync_active(&self) -> io::Result<()> {
         let segment = self.active.and_then(|active| self.segments.get(&active));
         segment.filter(|_| self.place.fsync).map_or(Ok(()), |segment| segment.file.sync_data())
+    }
+
+    /// Sees that what was written is where the next start finds it.
+    fn find_active(&mut self) -> io::Result<()> {
+        let segment = self.active.and_then(|active| self.segments.get_mut(&active));
+        let Some(segment) = segment else { return Ok(()) };
+        if segment.file.metadata()?.nlink() == 0 {
+            segment.full = true;
+            return Err(io::Error::other("somebody removed the file that was written to"));
+        }
+        Ok(())
     }
 
     /// Removes a record, and its segment with the last one.

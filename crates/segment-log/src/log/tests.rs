@@ -331,3 +331,43 @@ async fn removals_after_the_end_are_ignored() {
     kept.remove(1);
     kept.close().await;
 }
+
+#[tokio::test]
+async fn a_file_that_is_not_ours_stays_out_of_it() {
+    let directory = TempDir::new().unwrap();
+    let foreign = directory.path().join("18446744073709551615.segment");
+    fs::write(&foreign, b"notes").unwrap();
+    let (log, records, damage) = open(place(directory.path()));
+    assert_eq!((records, damage), (Vec::new(), Damage::default()));
+    assert_eq!(append(&log, b"a", 1).await, Ok(1));
+    log.close().await;
+    assert_eq!(fs::read(&foreign).unwrap(), b"notes");
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_removes_takes_nothing_more() {
+    let directory = TempDir::new().unwrap();
+    let (log, ..) = open(place(directory.path()));
+    let first = append(&log, b"a", 1).await.unwrap();
+    fs::remove_file(&segments(&directory)[0]).unwrap();
+    let why = append(&log, b"b", 1).await.unwrap_err();
+    assert!(why.ends_with("somebody removed the file that was written to"), "{why}");
+    let third = append(&log, b"c", 1).await.unwrap();
+    // What was accepted before can be sent as long as the process runs.
+    assert_eq!((log.read(first).await.unwrap(), log.read(third).await.unwrap()), ("a".into(), "c".into()));
+    log.close().await;
+    let (log, records, _) = open(place(directory.path()));
+    assert_eq!(payloads(&log, &records).await, ["c"]);
+}
+
+#[tokio::test]
+async fn after_a_panic_nobody_waits_for_an_answer() {
+    let directory = TempDir::new().unwrap();
+    let (log, ..) = open(place(directory.path()));
+    log.segments().overflow();
+    for _ in 0..2 {
+        let why = append(&log, b"a", 1).await.unwrap_err();
+        assert!(why.ends_with("the log is closed"), "{why}");
+    }
+    log.close().await;
+}
