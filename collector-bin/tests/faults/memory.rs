@@ -50,6 +50,23 @@ fn peak_kib(pid: u32) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_on_disk_takes_what_memory_would_not() {
+    let limiter = "processors: {memory_limiter: {check_interval: 100ms, limit_mib: 24, spike_limit_mib: 8}}";
+    let bench = Bench::new("{storage: file_storage, queue_size: 1000000}", limiter, "memory_limiter");
+    bench.sink.refuse(Some(Status::unavailable("away")));
+    let program = bench.start(&Under::Nothing).await;
+    let client = bench.client();
+    // 50 MB, three times what data may take up in memory.
+    for _ in 0..100 {
+        offer_large(&client, &bench.ledger).await.unwrap();
+    }
+    bench.sink.refuse(None);
+    bench.until(|| bench.tally().missing.is_empty(), "everything arrived").await;
+    assert!(program.terminate().await.success());
+    assert_eq!((bench.tally().delivered, bench.tally().duplicates), (1000, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_stays_below_the_limit_under_ten_times_the_load() {
     let limit_mib = 128;
     let limiter = format!(

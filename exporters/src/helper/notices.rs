@@ -112,7 +112,7 @@ impl Notices {
         }
         let mut state = self.state();
         self.stuck.store(trouble.is_some(), Ordering::Release);
-        state.queue = trouble.map(|trouble| trouble.to_string());
+        state.queue = trouble.map(ToString::to_string);
         self.report(&state);
     }
 
