@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use otelcol_confmap::Provider;
+use otelcol_confmap::{Provider, printable_url};
 use otelcol_net::HttpClient;
 use otelcol_net::config::HttpClientConfig;
 
@@ -25,7 +25,7 @@ impl Http {
 impl Provider for Http {
     fn retrieve(&self, uri: &str) -> Result<Vec<u8>, String> {
         let failed = |error: &dyn std::fmt::Display| {
-            format!("unable to download the file via HTTP GET for uri {uri:?}: {error}")
+            format!("unable to download the file via HTTP GET for uri {:?}: {error}", printable_url(uri))
         };
         let client = HttpClient::new(&HttpClientConfig::default()).map_err(|error| failed(&error))?;
         let reply =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::node::KEY_DELIMITER;
 use crate::yaml::{MAX_DEPTH, Origin, compose};
-use crate::{ConfigError, Location, Node, Provider, Value, nearest};
+use crate::{ConfigError, Location, Node, Provider, Value, nearest, printable_url};
 
 const ENV_SCHEME: &str = "env";
 /// How often one value is expanded anew: references that lead to each other end here.
@@ -38,7 +38,10 @@ impl Sources {
         let (scheme, _) = split_uri(uri)?;
         match self.providers.get(scheme) {
             Some(provider) => provider.retrieve(uri),
-            None => Err(format!("scheme {scheme:?} is not supported for uri {uri:?}{}", self.hint(uri))),
+            None => {
+                let uri = shown(uri);
+                Err(format!("scheme {scheme:?} is not supported for uri {uri:?}{}", self.hint(&uri)))
+            }
         }
     }
 
@@ -84,12 +87,19 @@ fn is_variable_name(name: &str) -> bool {
 
 /// Scheme and value. A scheme has two characters or more, so that a drive letter is none.
 pub(crate) fn split_uri(uri: &str) -> Result<(&str, &str), String> {
-    let is_scheme = |scheme: &str| {
-        scheme.len() >= 2
-            && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b))
-    };
-    uri.split_once(':').filter(|(scheme, _)| is_scheme(scheme)).ok_or_else(|| format!("invalid uri: {uri:?}"))
+    let split = uri.split_once(':').filter(|(scheme, _)| is_scheme(scheme));
+    split.ok_or_else(|| format!("invalid uri: {:?}", shown(uri)))
+}
+
+pub(crate) fn is_scheme(text: &str) -> bool {
+    text.len() >= 2
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b))
+}
+
+/// A source for messages. A path is shown as it is: `@` and `?` are letters there.
+pub(crate) fn shown(uri: &str) -> String {
+    if uri.starts_with("file:") { uri.to_owned() } else { printable_url(uri) }
 }
 
 /// Expands every reference below `root`; errors of all values are collected.
@@ -227,13 +237,13 @@ impl Expander<'_> {
             if reference.contains(':') { split_uri(reference)? } else { (ENV_SCHEME, reference) };
         let uri = format!("{scheme}:{value}");
         if value.contains('$') {
-            return Err(format!("the uri {uri:?} contains unsupported characters ('$')"));
+            return Err(format!("the uri {:?} contains unsupported characters ('$')", shown(&uri)));
         }
         let retrieved = if scheme == ENV_SCHEME {
             self.sources.variable(value)?
         } else {
             let text = String::from_utf8(self.sources.retrieve(&uri)?)
-                .map_err(|_| format!("expected UTF-8 from {uri:?}, got other bytes"))?;
+                .map_err(|_| format!("expected UTF-8 from {:?}, got other bytes", shown(&uri)))?;
             Retrieved { text, verbatim: false, unset_variable: None }
         };
         self.work += retrieved.text.len();

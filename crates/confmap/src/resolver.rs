@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use crate::expand::{Environment, Retrieved, Sources, expand, split_uri};
+use crate::expand::{Environment, Retrieved, Sources, expand, shown, split_uri};
 use crate::flatten::unflatten;
 use crate::merge::merge;
 use crate::provider::{FileProvider, Provider, YamlProvider};
@@ -89,11 +89,11 @@ impl Resolver {
         };
         let bytes = retrieved.map_err(|error| fail(format!("cannot retrieve the configuration: {error}")))?;
         let name = match scheme {
-            "file" => value,
-            "yaml" => "yaml",
-            _ => &full,
+            "file" => value.to_owned(),
+            "yaml" => "yaml".to_owned(),
+            _ => shown(&full),
         };
-        section(&bytes, name)
+        section(&bytes, &name)
     }
 }
 

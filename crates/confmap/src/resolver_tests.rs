@@ -47,9 +47,17 @@ fn sources_by_scheme() {
             Ok(format!("from: {uri:?}").into_bytes())
         }
     }
-    let resolved = resolver(&["http://h/c?x=1"], &[]).provider("http", Box::new(Http)).resolve().unwrap();
-    assert_eq!(resolved.root.get("from").unwrap().as_str(), Some("http://h/c?x=1"));
-    assert_eq!(resolved.root.get("from").unwrap().location.as_ref().unwrap().to_string(), "http://h/c?x=1:1");
+    let uri = "http://me:S3CRET@h/c?token=S3CRET";
+    let resolved = resolver(&[uri], &[]).provider("http", Box::new(Http)).resolve().unwrap();
+    let from = resolved.root.get("from").unwrap();
+    assert_eq!(from.as_str(), Some(uri));
+    assert_eq!(from.location.as_ref().unwrap().to_string(), "http://[REDACTED]@h/c:1");
+    // Messages with the source in them: of a scheme that is not there, and of what is no source.
+    for uri in [uri, "s3:me:S3CRET@h", "!!:S3CRET@h", "yaml:a: ${env:S3CRET@$h}", "yaml:a: ${XY:-//S3CRET@h}"]
+    {
+        let errors = resolver(&[uri], &[]).resolve().unwrap_err();
+        assert!(!format!("{errors:?}").contains("S3CRET"), "{errors:?}");
+    }
 }
 
 #[test]
