@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use otelcol_confmap::printable_url;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
@@ -32,7 +33,9 @@ pub(crate) struct DialError {
 impl Address {
     /// The endpoint of a gRPC client: a URL, a name for one of grpc's resolvers, or `host:port`.
     pub(crate) fn of_grpc(endpoint: &str) -> Result<Self, ClientError> {
-        let invalid = |why: &str| ClientError::Invalid(format!("invalid endpoint {endpoint:?}: {why}"));
+        let invalid = |why: &str| {
+            ClientError::Invalid(format!("invalid endpoint {:?}: {why}", printable_url(endpoint)))
+        };
         if let Some(path) = endpoint.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             return if path.is_empty() {
@@ -40,6 +43,9 @@ impl Address {
             } else {
                 Ok(Address::Unix(path.to_owned()))
             };
+        }
+        if endpoint.contains('@') {
+            return Err(invalid("expected host:port without user and password"));
         }
         let name = match endpoint.split_once("://") {
             None => endpoint.strip_prefix("dns:").unwrap_or(endpoint),
@@ -58,8 +64,8 @@ impl Address {
         if host.is_empty() {
             return Err(invalid("missing host in address, expected host:port"));
         }
-        if port.parse::<u16>().is_err() {
-            return Err(invalid(&format!("invalid port {port:?}")));
+        if parse_port(port).is_none() {
+            return Err(invalid(&format!("invalid port {:?}", printable_url(port))));
         }
         if host.contains(':') && !host.starts_with('[') {
             return Err(invalid("too many colons in address, expected host:port or [v6]:port"));
@@ -108,6 +114,11 @@ impl Address {
         let network = if matches!(self, Address::Tcp(_)) { "tcp" } else { "unix" };
         DialError { network, address: self.text().to_owned(), reason }
     }
+}
+
+/// A port: digits alone, where numbers may have a sign.
+pub(crate) fn parse_port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 async fn connect_tcp(name: &str) -> io::Result<TcpStream> {
