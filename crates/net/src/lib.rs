@@ -31,7 +31,7 @@ pub use auth::{AuthAttributes, ClientAuth, ServerAuth, secret_header, unauthenti
 pub use compress::{Compression, DecompressError, UnknownCompression, compress, decompress};
 pub use event::Event;
 pub use grpc::{GrpcClient, UnaryService, serve_grpc};
-pub use http_client::{HttpClient, HttpReply};
+pub use http_client::{HttpClient, HttpReply, HttpUrl, InvalidUrl};
 pub use http_server::{HttpRequest, HttpResponse, HttpService, serve_http};
 pub use io::Peer;
 pub use listener::{BindError, Listener, LocalAddr};
@@ -71,7 +71,7 @@ pub enum ClientError {
     Timeout {
         /// Request method.
         method: http::Method,
-        /// Request URL.
+        /// Request URL, without its query.
         url: String,
         /// How long it was waited for.
         timeout: std::time::Duration,

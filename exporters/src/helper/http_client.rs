@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use otelcol_net::config::ClientAuthConfig;
-use otelcol_net::{ClientError, HttpClient, HttpReply};
-use otelcol_pipeline::{Clock, ComponentError, ConsumeError, Host};
+use otelcol_net::{ClientError, HttpClient, HttpReply, HttpUrl};
+use otelcol_pipeline::{Clock, ComponentError, ConfigIssue, ConsumeError, Host};
 
 /// Writes the settings of an exporter over HTTP: those of the HTTP client and of the queue and the repeats beside
 /// the exporter's own.
@@ -78,9 +78,8 @@ pub(crate) fn retry_after(reply: &HttpReply, clock: &Clock) -> Option<Duration> 
     Some(date.duration_since(clock.now()).unwrap_or_default())
 }
 
-/// Whether `text` is a URL that can be sent to.
-pub(crate) fn is_http_url(text: &str) -> bool {
-    text.parse::<http::Uri>().is_ok_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
-    })
+/// What is wrong with the URL under `key`, if it can not be sent to. `rule` says what it must be, in otelcol's words.
+pub(crate) fn url_issue(key: &str, url: &str, rule: &str) -> Option<ConfigIssue> {
+    let error = url.parse::<HttpUrl>().err()?;
+    Some(ConfigIssue::new(key, format!("{rule}: {error}")))
 }

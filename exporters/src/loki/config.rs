@@ -7,7 +7,7 @@ use otelcol_net::Compression;
 use otelcol_pipeline::{ComponentConfig, ConfigIssue};
 use serde::Deserialize;
 
-use crate::helper::http_client::{http_exporter_config, is_http_url};
+use crate::helper::http_client::{http_exporter_config, url_issue};
 
 /// `default_labels_enabled`: labels that are there without being asked for. All are on unless switched off.
 #[derive(Debug, Clone, Deserialize)]
@@ -60,14 +60,8 @@ http_exporter_config! {
 
 impl ComponentConfig for Config {
     fn validate(&self) -> Vec<ConfigIssue> {
-        let mut issues = Vec::new();
-        if !is_http_url(&self.endpoint) {
-            let found = &self.endpoint;
-            issues.push(ConfigIssue::new(
-                "endpoint",
-                format!("\"endpoint\" must be a valid URL: expected http(s)://host[:port]/loki/api/v1/push, found {found:?}"),
-            ));
-        }
+        let rule = "\"endpoint\" must be a valid URL, such as http://loki:3100/loki/api/v1/push";
+        let mut issues = Vec::from_iter(url_issue("endpoint", &self.endpoint, rule));
         for field in self.labels.record.keys().filter(|field| !RECORD_FIELDS.contains(&field.as_str())) {
             let known = RECORD_FIELDS.join(", ");
             issues.push(ConfigIssue::new(

@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use otelcol_net::config::ClientAuthConfig;
-use otelcol_net::{HttpClient, HttpReply};
+use otelcol_net::{HttpClient, HttpReply, HttpUrl};
 use otelcol_pdata::{Batch, Client, Signal};
 use otelcol_pipeline::telemetry::Counter;
 use otelcol_pipeline::{
@@ -47,7 +47,7 @@ fn create(
     let sender = Push {
         auth: client.auth.clone(),
         client: HttpClient::new(&client).map_err(ComponentError::from_display)?,
-        url: client.endpoint,
+        url: client.endpoint.parse().map_err(ComponentError::from_display)?,
         defaults,
         labels,
         timeout: settings.timeout,
@@ -60,7 +60,7 @@ fn create(
 struct Push {
     client: HttpClient,
     auth: Option<ClientAuthConfig>,
-    url: String,
+    url: HttpUrl,
     defaults: DefaultLabels,
     labels: Labels,
     timeout: Duration,

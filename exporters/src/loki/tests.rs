@@ -223,6 +223,17 @@ async fn one_tenants_refusal_does_not_cost_the_other() {
 }
 
 #[test]
+fn a_port_that_is_none_is_refused_and_secrets_are_not_told() {
+    let endpoint = "http://me:S3CRET@loki:31x0/loki/api/v1/push?token=S3CRET".to_owned();
+    let issues = Config { endpoint, ..Config::default() }.validate();
+    let found = "\"http://[REDACTED]@loki:31x0/loki/api/v1/push\"";
+    let expected = format!("expected a port up to 65535 after the host's colon, found {found}");
+    assert_eq!(issues.len(), 1);
+    assert_eq!(issues[0].key, "endpoint");
+    assert!(issues[0].message.ends_with(&expected), "{issues:?}");
+}
+
+#[test]
 fn settings_that_can_not_be_are_told() {
     let mut config = Config::default();
     config.labels.record.insert("host.name".to_owned(), "host".to_owned());
@@ -231,7 +242,7 @@ fn settings_that_can_not_be_are_told() {
     assert_eq!(
         issues,
         [
-            "endpoint: \"endpoint\" must be a valid URL: expected http(s)://host[:port]/loki/api/v1/push, found \"\"",
+            "endpoint: \"endpoint\" must be a valid URL, such as http://loki:3100/loki/api/v1/push: expected http(s)://host[:port][/path], found \"\"",
             "labels::record::host.name: expected one of traceID, spanID, severity, severityN, found \"host.name\"; attributes belong under labels::attributes",
         ]
     );

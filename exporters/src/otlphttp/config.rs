@@ -6,7 +6,7 @@ use otelcol_pdata::Signal;
 use otelcol_pipeline::{ComponentConfig, ConfigIssue};
 use serde::Deserialize;
 
-use crate::helper::http_client::{http_exporter_config, is_http_url};
+use crate::helper::http_client::{http_exporter_config, url_issue};
 
 /// The form of request bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -69,15 +69,8 @@ impl ComponentConfig for Config {
         if named.iter().all(|(_, url)| url.is_empty()) {
             issues.push(ConfigIssue::new("", "at least one endpoint must be specified"));
         }
-        for (key, url) in named {
-            if !url.is_empty() && !is_http_url(url) {
-                issues.push(ConfigIssue::new(
-                    key,
-                    format!(
-                        "{key} must be a valid URL: expected http(s)://host[:port][/path], found {url:?}"
-                    ),
-                ));
-            }
+        for (key, url) in named.into_iter().filter(|(_, url)| !url.is_empty()) {
+            issues.extend(url_issue(key, url, &format!("{key} must be a valid URL")));
         }
         issues.extend(self.sending_queue.validate("sending_queue"));
         issues.extend(self.retry_on_failure.validate("retry_on_failure"));

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use otelcol_net::config::ClientAuthConfig;
-use otelcol_net::{HttpClient, HttpReply, Status};
+use otelcol_net::{HttpClient, HttpReply, HttpUrl, Status};
 use otelcol_pdata::{Batch, Signal, json};
 use otelcol_pipeline::{
     BuildInfo, Clock, ComponentError, ConsumeError, ConsumerComponent, Context, ExporterFactory, Host,
@@ -43,7 +43,7 @@ fn create(
     let sender = Http {
         auth: client.auth.clone(),
         client: HttpClient::new(&client).map_err(ComponentError::from_display)?,
-        url,
+        url: url.parse().map_err(ComponentError::from_display)?,
         headers: own_headers(&context.build),
         encoding,
         timeout: settings.timeout,
@@ -66,7 +66,7 @@ fn own_headers(build: &BuildInfo) -> HeaderMap {
 struct Http {
     client: HttpClient,
     auth: Option<ClientAuthConfig>,
-    url: String,
+    url: HttpUrl,
     headers: HeaderMap,
     encoding: Encoding,
     timeout: Duration,

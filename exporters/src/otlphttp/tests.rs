@@ -1,7 +1,7 @@
 //! The exporter in front of a server of OTLP/HTTP.
 
 use http::StatusCode;
-use http::header::{CONTENT_ENCODING, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER};
 use otelcol_confmap::Node;
 use otelcol_net::{Code, Compression, HttpResponse};
 use otelcol_pipeline::{ComponentConfig, ErrorKind, Kind, Shared};
@@ -125,6 +125,20 @@ async fn the_servers_words_are_told() {
 }
 
 #[tokio::test]
+async fn secrets_of_the_url_are_sent_and_not_told() {
+    let sink = OtlpHttpSink::start();
+    let secret = sink.url().replace("http://", "http://me:S3CRET@") + "/v1/logs?token=S3CRET";
+    let (exporter, _) = exporter(Config { logs_endpoint: secret, ..to(&sink) }, Signal::Logs);
+    exporter.consume(samples::records(1)).await.unwrap();
+    // printf 'me:S3CRET' | base64
+    assert_eq!(sink.headers().remove(0)[AUTHORIZATION], "Basic bWU6UzNDUkVU");
+    sink.answer_next([HttpResponse::text(StatusCode::BAD_REQUEST, "")]);
+    let refused = exporter.consume(samples::records(1)).await.unwrap_err().to_string();
+    let want = format!("request to {}/v1/logs responded with HTTP Status Code 400", sink.url());
+    assert!(refused.ends_with(&want), "{refused}");
+}
+
+#[tokio::test]
 async fn the_wait_is_read_as_seconds_or_as_a_date() {
     // 2025-01-01T00:00:00Z
     let shared = Shared { clock: ManualClock::at(1_735_689_600).clock(), ..Shared::default() };
@@ -164,9 +178,22 @@ fn settings_that_can_not_be_are_told() {
         config.validate().into_iter().map(|issue| issue.message).collect()
     };
     assert_eq!(texts(Config::default()), ["at least one endpoint must be specified"]);
-    let wrong = Config { endpoint: "tempo:4318".to_owned(), ..Config::default() };
+    let wrong = Config {
+        endpoint: "tempo:4318".to_owned(),
+        traces_endpoint: "http://127.0.0.1:431x8".to_owned(),
+        metrics_endpoint: "http://tempo:/v1/metrics".to_owned(),
+        logs_endpoint: "http://me:S3CRET@tempo:99999/?token=S3CRET".to_owned(),
+        ..Config::default()
+    };
+    let port = "expected a port up to 65535 after the host's colon";
     assert_eq!(
         texts(wrong),
-        ["endpoint must be a valid URL: expected http(s)://host[:port][/path], found \"tempo:4318\""]
+        [
+            "endpoint must be a valid URL: expected http(s)://host[:port][/path], found \"tempo:4318\""
+                .to_owned(),
+            format!("traces_endpoint must be a valid URL: {port}, found \"http://127.0.0.1:431x8\""),
+            format!("metrics_endpoint must be a valid URL: {port}, found \"http://tempo:/v1/metrics\""),
+            format!("logs_endpoint must be a valid URL: {port}, found \"http://[REDACTED]@tempo:99999/\""),
+        ]
     );
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::convert::Rules;
 use super::request::Version;
 use super::wal::WalConfig;
-use crate::helper::http_client::is_http_url;
+use crate::helper::http_client::url_issue;
 use crate::helper::{QueueConfig, RetryConfig, Settings};
 use crate::translation::{
     LabelRules, ResourceConversion, resource_issues, selection, strategy, strategy_issue,
@@ -127,16 +127,9 @@ impl ComponentConfig for Config {
         let mut issues =
             resource_issues(&self.resource_to_telemetry_conversion, &self.resource_constant_labels);
         issues.extend(strategy_issue(&self.translation_strategy));
-        let mut issue = |key: &str, message: String| issues.push(ConfigIssue::new(key, message));
-        let client = self.client();
         let section = if self.http.is_some() { "http::" } else { "" };
-        if !is_http_url(&client.endpoint) {
-            let found = &client.endpoint;
-            issue(
-                &format!("{section}endpoint"),
-                format!("invalid endpoint: expected http(s)://host[:port]/path, found {found:?}"),
-            );
-        }
+        issues.extend(url_issue(&format!("{section}endpoint"), &self.client().endpoint, "invalid endpoint"));
+        let mut issue = |key: &str, message: String| issues.push(ConfigIssue::new(key, message));
         let compression = self.http.as_ref().map_or(self.compression, |http| http.compression);
         if !matches!(compression, Compression::None | Compression::Snappy) {
             issue(&format!("{section}compression"), "compression type must be snappy".to_owned());

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use otelcol_net::config::ClientAuthConfig;
-use otelcol_net::{HttpClient, HttpReply};
+use otelcol_net::{HttpClient, HttpReply, HttpUrl};
 use otelcol_pdata::{Batch, Client, Signal};
 use otelcol_pipeline::telemetry::Counter;
 use otelcol_pipeline::{
@@ -53,7 +53,7 @@ fn create(
     let sender = RemoteWrite {
         client: HttpClient::new(&client).map_err(ComponentError::from_display)?,
         auth: client.auth.clone(),
-        url: client.endpoint,
+        url: client.endpoint.parse().map_err(ComponentError::from_display)?,
         timeout: client.timeout.get(),
         headers: headers(&context, config.version()),
         metadata_keys: config.include_metadata_keys.clone(),
@@ -89,7 +89,7 @@ fn headers(context: &Context, version: Version) -> HeaderMap {
 struct RemoteWrite {
     client: HttpClient,
     auth: Option<ClientAuthConfig>,
-    url: String,
+    url: HttpUrl,
     /// Of one request.
     timeout: Duration,
     headers: HeaderMap,
@@ -288,7 +288,7 @@ impl RemoteWrite {
             && !self.v2_not_confirmed.swap(true, Ordering::Relaxed)
         {
             tracing::warn!(
-                url = self.url,
+                url = %self.url,
                 "the endpoint does not say how many samples it has written: it may not know remote write 2.0"
             );
         }

@@ -499,7 +499,12 @@ async fn headers_of_the_sender_are_sent_on() {
 #[test]
 fn settings_that_can_not_be_are_told() {
     for (yaml, key, text) in [
-        ("{}", "endpoint", "invalid endpoint: expected http(s)://host[:port]/path, found \"\""),
+        ("{}", "endpoint", "invalid endpoint: expected http(s)://host[:port][/path], found \"\""),
+        (
+            "{endpoint: 'http://x:', http: {endpoint: 'http://me:S3CRET@x:99999/w?token=S3CRET'}}",
+            "http::endpoint",
+            "invalid endpoint: expected a port up to 65535 after the host's colon, found \"http://[REDACTED]@x:99999/w\"",
+        ),
         ("{endpoint: 'http://x', compression: gzip}", "compression", "compression type must be snappy"),
         (
             "{endpoint: 'http://x', remote_write_queue: {queue_size: 0}}",

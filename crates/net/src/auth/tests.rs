@@ -148,7 +148,9 @@ async fn an_http_request_needs_credentials_in_a_header_or_a_named_parameter() {
     let post = |client: Option<Client>, sender, url: String, body: &'static [u8]| async move {
         let sender: &HttpClient = sender;
         let body = vec![Bytes::from_static(body)];
-        sender.post_for(client.as_ref(), &url, HeaderMap::new(), body, "text/plain", PATIENCE).await
+        sender
+            .post_for(client.as_ref(), &url.parse().unwrap(), HeaderMap::new(), body, "text/plain", PATIENCE)
+            .await
     };
     let refused = post(None, &open, server.url("/x"), b"data").await.unwrap();
     assert_eq!((refused.status.as_u16(), refused.body.as_ref()), (401, &b"no key"[..]));

@@ -5,12 +5,14 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use http::Uri;
+use http::uri::Scheme;
 use hyper_util::rt::TokioIo;
 use tower_service::Service;
 
 use super::proxy::Proxy;
+use super::url::address;
 use crate::config::ClientTls;
-use crate::dial::{Address, dial};
+use crate::dial::dial;
 use crate::io::Stream;
 use crate::tls::{ClientTlsState, TlsError};
 
@@ -59,10 +61,8 @@ impl Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let this = self.clone();
         Box::pin(async move {
-            let secure = uri.scheme_str() == Some("https");
-            let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-            let address = Address::Tcp(format!("{}:{port}", uri.host().unwrap_or_default()));
-            let tls = if secure { Some(this.tls()?) } else { None };
+            let address = address(&uri)?;
+            let tls = if uri.scheme() == Some(&Scheme::HTTPS) { Some(this.tls()?) } else { None };
             let stream = match (&this.proxy, &tls) {
                 (None, tls) => dial(&address, tls.as_ref()).await?,
                 (Some(proxy), None) => Stream::Proxied(proxy.connect().await?),

@@ -2,13 +2,14 @@
 
 mod connector;
 mod proxy;
+mod url;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -22,6 +23,7 @@ use crate::compress::{Compression, compress};
 use crate::config::HttpClientConfig;
 use connector::Connector;
 use proxy::Proxy;
+pub use url::{HttpUrl, InvalidUrl};
 
 /// What is kept of a reply to a POST: enough for a message.
 const MAX_REPLY: usize = 64 * 1024;
@@ -112,7 +114,7 @@ impl HttpClient {
     /// The configured headers win over `headers`. `timeout` zero is the configured one.
     ///
     /// # Errors
-    /// No reply: credentials, connection, time, protocol. A reply of any status is no error.
+    /// The URL, or no reply: credentials, connection, time, protocol. A reply of any status is no error.
     pub async fn post(
         &self,
         url: &str,
@@ -121,7 +123,7 @@ impl HttpClient {
         content_type: &'static str,
         timeout: Duration,
     ) -> Result<HttpReply, ClientError> {
-        self.post_for(None, url, headers, body, content_type, timeout).await
+        self.post_for(None, &url.parse()?, headers, body, content_type, timeout).await
     }
 
     /// The same with data that `client` sent, by which an authenticator may choose the credentials.
@@ -131,7 +133,7 @@ impl HttpClient {
     pub async fn post_for(
         &self,
         client: Option<&Client>,
-        url: &str,
+        url: &HttpUrl,
         headers: HeaderMap,
         body: Vec<Bytes>,
         content_type: &'static str,
@@ -148,7 +150,7 @@ impl HttpClient {
             body
         };
         let request = self.request(Method::POST, url, headers, body, client)?;
-        self.exchange(request, timeout, MAX_REPLY).await
+        self.exchange(url, request, timeout, MAX_REPLY).await
     }
 
     /// Gets `url`, keeping at most `max_body` bytes of what it says. `timeout` zero is the configured one.
@@ -156,17 +158,19 @@ impl HttpClient {
     /// # Errors
     /// As [`HttpClient::post`].
     pub async fn get(&self, url: &str, timeout: Duration, max_body: usize) -> Result<HttpReply, ClientError> {
+        let url = &url.parse()?;
         let request = self.request(Method::GET, url, HeaderMap::new(), Vec::new(), None)?;
-        self.exchange(request, timeout, max_body).await
+        self.exchange(url, request, timeout, max_body).await
     }
 
     async fn exchange(
         &self,
+        url: &HttpUrl,
         request: Request<Chunks>,
         timeout: Duration,
         max_body: usize,
     ) -> Result<HttpReply, ClientError> {
-        let (method, url) = (request.method().clone(), request.uri().to_string());
+        let (method, url) = (request.method().clone(), url.to_string());
         let work = async {
             let _slot = match &self.in_flight {
                 Some(slots) => slots.acquire().await.ok(),
@@ -190,21 +194,20 @@ impl HttpClient {
     fn request(
         &self,
         method: Method,
-        url: &str,
+        url: &HttpUrl,
         headers: HeaderMap,
         body: Vec<Bytes>,
         client: Option<&Client>,
     ) -> Result<Request<Chunks>, ClientError> {
-        let invalid = |why: &str| ClientError::Invalid(format!("invalid URL {url:?}: {why}"));
-        let uri = Uri::try_from(url).map_err(|e| invalid(&e.to_string()))?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err(invalid("expected http:// or https://"));
-        }
         let mut request = Request::new(Chunks::new(body, ()));
         *request.method_mut() = method;
-        *request.uri_mut() = uri;
+        *request.uri_mut() = url.uri.clone();
         *request.headers_mut() = headers;
         request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
+        if let Some(value) = &url.authorization {
+            // As Go's net/http does: only where the request has none, and before what is configured, which wins.
+            request.headers_mut().entry(header::AUTHORIZATION).or_insert_with(|| value.clone());
+        }
         for (name, value) in &self.headers {
             request.headers_mut().insert(name, value.clone());
         }

@@ -4,16 +4,15 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use http::uri::Scheme;
 use http::{HeaderValue, Uri};
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioIo;
 use otelcol_confmap::Opaque;
-use percent_encoding::percent_decode_str;
 use tower_service::Service;
 
 use super::connector::BoxError;
+use super::url::HttpUrl;
 use crate::ClientError;
 use crate::dial::{Address, DialError};
 use crate::io::Plain;
@@ -37,18 +36,11 @@ impl Proxy {
                 "invalid proxy_url: expected http://host:port or http://user:password@host:port".to_owned(),
             )
         };
-        let uri = Uri::try_from(url.expose()).map_err(|_| invalid())?;
-        let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(invalid());
-        };
-        if authority.host().is_empty() {
+        let url: HttpUrl = url.expose().parse().map_err(|_| invalid())?;
+        let HttpUrl { uri, address, authorization } = url;
+        if uri.scheme() != Some(&Scheme::HTTP) {
             return Err(invalid());
         }
-        let address = Address::Tcp(format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80)));
-        let authorization = match authority.as_str().rsplit_once('@') {
-            None => None,
-            Some((user, _)) => Some(basic(user).ok_or_else(invalid)?),
-        };
         let tunnel = Tunnel::new(uri, ToProxy(address.clone()));
         let tunnel = match &authorization {
             None => tunnel,
@@ -78,15 +70,6 @@ impl Proxy {
         })?;
         Ok(tunnel.into_inner())
     }
-}
-
-/// User and password of a URL as `Basic` credentials (RFC 7617).
-fn basic(user: &str) -> Option<HeaderValue> {
-    let user = if user.contains(':') { user.to_owned() } else { format!("{user}:") };
-    let decoded: Vec<u8> = percent_decode_str(&user).collect();
-    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(decoded))).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// Connects to the proxy, whatever it is asked for.

@@ -2,12 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use tokio::sync::Semaphore;
 
 use crate::config::{HttpClientConfig, HttpServerConfig};
 use crate::testing::{self, Echo, PATIENCE, section};
-use crate::{ClientError, HttpClient, Listener};
+use crate::{ClientAuth, ClientError, HttpClient, Listener, Status};
 
 #[tokio::test]
 async fn a_dead_server_is_named_with_the_reason() {
@@ -23,7 +23,7 @@ async fn a_dead_server_is_named_with_the_reason() {
 async fn urls_and_settings_that_can_not_work_are_refused() {
     let client = HttpClient::new(&HttpClientConfig::default()).unwrap();
     let refused = client.get("ftp://x/", PATIENCE, 10).await.unwrap_err();
-    assert_eq!(refused.to_string(), "invalid URL \"ftp://x/\": expected http:// or https://");
+    assert_eq!(refused.to_string(), "invalid URL: expected http(s)://host[:port][/path], found \"ftp://x/\"");
     let config = section("compression: snappy\ncompression_params: {level: 3}").unwrap();
     let refused = HttpClient::new(&config).err().unwrap();
     assert_eq!(refused.to_string(), "unsupported parameters {Level:3} for compression type \"snappy\"");
@@ -106,9 +106,16 @@ async fn a_proxy_that_can_not_be_used_is_named_without_its_password() {
     let with = |url: &str| {
         HttpClient::new(&HttpClientConfig { proxy_url: url.into(), ..HttpClientConfig::default() })
     };
-    for url in
-        ["proxy:3128", "https://me:secret@proxy", "socks5://me:secret@proxy", "http://:80", "http://a b"]
-    {
+    for url in [
+        "proxy:3128",
+        "https://me:secret@proxy",
+        "socks5://me:secret@proxy",
+        "http://:80",
+        "http://a b",
+        "http://me:secret@127.0.0.1:31x",
+        "http://127.0.0.1:99999",
+        "http://me:secret@proxy:",
+    ] {
         let refused = with(url).err().unwrap().to_string();
         let want = "invalid proxy_url: expected http://host:port or http://user:password@host:port";
         assert_eq!(refused, want, "{url}");
@@ -127,5 +134,70 @@ async fn a_proxy_that_can_not_be_used_is_named_without_its_password() {
     assert!(
         error.ends_with(&format!("proxy {address}: tunnel error: proxy authorization required")),
         "{error}"
+    );
+}
+
+/// The first header `Authorization` that a server sees.
+async fn authorization(
+    config: &HttpClientConfig,
+    auth: Option<Arc<dyn ClientAuth>>,
+    own: Option<&str>,
+) -> String {
+    let service = Arc::new(Echo::default());
+    let server = testing::http(&HttpServerConfig::default(), &service);
+    // The proxy tells what it was sent.
+    let (proxy, mut asked) = testing::proxy(&server.address, None).await;
+    let proxied = HttpClientConfig { proxy_url: format!("http://{proxy}").into(), ..config.clone() };
+    let client = HttpClient::new(&proxied).unwrap();
+    if let Some(auth) = auth {
+        client.set_auth(auth);
+    }
+    let headers = own.map(|value| (header::AUTHORIZATION, value.parse().unwrap())).into_iter().collect();
+    let url = "http://me:S3CRET@backend.invalid/x?token=T0KEN";
+    client.post(url, headers, vec![], "text/plain", PATIENCE).await.unwrap();
+    let head = asked.recv().await.unwrap();
+    assert!(head.starts_with("POST http://backend.invalid/x?token=T0KEN HTTP/1.1\r\n"), "{head}");
+    let sent: Vec<_> = head.lines().filter_map(|line| line.strip_prefix("authorization: ")).collect();
+    server.stop().await;
+    sent.join(" and ")
+}
+
+struct Token;
+
+impl ClientAuth for Token {
+    fn apply(&self, headers: &mut HeaderMap, _: Option<&otelcol_pdata::Client>) -> Result<(), Status> {
+        headers.insert(header::AUTHORIZATION, "Bearer auth".parse().unwrap());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn user_and_password_of_a_url_are_sent_where_nothing_else_is_set() {
+    let plain = HttpClientConfig::default();
+    // printf 'me:S3CRET' | base64
+    assert_eq!(authorization(&plain, None, None).await, "Basic bWU6UzNDUkVU");
+    assert_eq!(authorization(&plain, None, Some("Bearer own")).await, "Bearer own");
+    let configured: HttpClientConfig = section("headers: {Authorization: Bearer configured}").unwrap();
+    assert_eq!(authorization(&configured, None, None).await, "Bearer configured");
+    let authenticated = section("auth: {authenticator: token}").unwrap();
+    assert_eq!(authorization(&authenticated, Some(Arc::new(Token)), None).await, "Bearer auth");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_error_tells_the_secrets_of_a_url() {
+    let secret = |address: &str| format!("http://me:S3CRET@{address}/x?token=T0KEN");
+    let client = HttpClient::new(&section("timeout: 2s").unwrap()).unwrap();
+    let fail = async |url: &str| client.get(url, Duration::ZERO, 10).await.unwrap_err().to_string();
+    let address = Listener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let dead = fail(&secret(&address)).await;
+    assert!(dead.starts_with(&format!("GET \"http://{address}/x\": dial tcp {address}: ")), "{dead}");
+    let service = Arc::new(Echo { gate: Some(Arc::new(Semaphore::new(0))), ..Echo::default() });
+    let server = testing::http(&section("write_timeout: 0s").unwrap(), &service);
+    let slow = fail(&secret(&server.address)).await;
+    assert_eq!(slow, format!("GET {:?}: no reply within 2s", server.url("/x")));
+    let wrong = fail(&secret("127.0.0.1:431x8")).await;
+    assert_eq!(
+        wrong,
+        "invalid URL: expected a port up to 65535 after the host's colon, found \"http://[REDACTED]@127.0.0.1:431x8/x\""
     );
 }
