@@ -68,6 +68,18 @@ fn unknown_feature_gates_are_refused() {
     assert!(text(&output.stderr).starts_with("Error: no such feature gate \"no.such.gate\""));
 }
 
+#[test]
+fn a_start_that_fails_is_told_once() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let endpoint = format!("receivers::otlp::protocols::grpc::endpoint={address}");
+    let output = run(&["--config", NOTHING, "--set", &endpoint]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr).lines().find(|line| line.starts_with("Error: ")).unwrap();
+    assert!(told.contains(&format!("listen tcp {address}")), "{told}");
+    assert_eq!(told.matches("cannot start pipelines: ").count(), 1, "{told}");
+}
+
 fn start() -> (Child, impl Iterator<Item = String>) {
     let mut child = program().args(["--config", NOTHING]).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);

@@ -35,7 +35,7 @@ pub enum RunError {
     #[error("{}", describe(.0))]
     Config(Vec<ConfigError>),
     /// A component could not be made or started.
-    #[error("{0}")]
+    #[error(transparent)]
     Component(#[from] ComponentError),
 }
 
