@@ -11,6 +11,8 @@ use crate::{ComponentId, Kind};
 struct Shelf {
     values: HashMap<(Kind, ComponentId, &'static str), Box<dyn Any + Send>>,
     heirs: HashSet<(Kind, ComponentId)>,
+    /// Only for those heirs.
+    closed: bool,
 }
 
 /// A shelf between the instances of one component. At shutdown the old instance puts its sockets and kept state there;
@@ -21,7 +23,10 @@ pub struct Handover(Arc<Mutex<Shelf>>);
 impl Handover {
     /// Leaves `value` for the next instance of the component.
     pub fn put<T: Any + Send>(&self, kind: Kind, id: &ComponentId, what: &'static str, value: T) {
-        self.lock().values.insert((kind, id.clone(), what), Box::new(value));
+        let mut shelf = self.lock();
+        if !shelf.closed || shelf.heirs.contains(&(kind, id.clone())) {
+            shelf.values.insert((kind, id.clone(), what), Box::new(value));
+        }
     }
 
     /// Takes what the previous instance left, if it is of type `T`.
@@ -40,6 +45,16 @@ impl Handover {
         self.lock().heirs = heirs.into_iter().collect();
     }
 
+    /// Everything stops: what is left from now on, or was, for nobody who is about to start is dropped at once. A socket
+    /// that waits here would go on listening.
+    pub(crate) fn close(&self) {
+        let mut shelf = self.lock();
+        let Shelf { values, heirs, closed } = &mut *shelf;
+        *closed = true;
+        values.retain(|(kind, id, _), _| heirs.contains(&(*kind, id.clone())));
+    }
+
+    /// The exchange or the stop is over.
     pub(crate) fn clear(&self) {
         *self.lock() = Shelf::default();
     }
@@ -67,5 +82,25 @@ mod tests {
         assert_eq!(shelf.take::<Vec<u8>>(Kind::Exporter, &id, "gauges"), None);
         assert_eq!(shelf.take::<Vec<u8>>(Kind::Receiver, &id, "gauges"), Some(vec![1]));
         assert_eq!(shelf.take::<Vec<u8>>(Kind::Receiver, &id, "gauges"), None);
+    }
+
+    #[test]
+    fn a_closed_shelf_keeps_only_what_an_heir_will_take() {
+        let shelf = Handover::default();
+        let (heir, childless) = (ComponentId::new("heir"), ComponentId::new("childless"));
+        shelf.expect_heirs([(Kind::Receiver, heir.clone())]);
+        let put = |what| {
+            shelf.put(Kind::Receiver, &heir, what, 1);
+            shelf.put(Kind::Receiver, &childless, what, 2);
+        };
+        let take = |id, what| shelf.take::<i32>(Kind::Receiver, id, what);
+        put("before");
+        shelf.close();
+        put("after");
+        assert_eq!((take(&heir, "before"), take(&heir, "after")), (Some(1), Some(1)));
+        assert_eq!((take(&childless, "before"), take(&childless, "after")), (None, None));
+        shelf.clear();
+        put("again");
+        assert_eq!((take(&heir, "again"), take(&childless, "again")), (Some(1), Some(2)));
     }
 }

@@ -1,12 +1,16 @@
 //! The collector as a whole: from configuration sources to a running graph, until a signal ends it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use futures_util::future::join_all;
 use otelcol_confmap::{ConfigError, Node, Resolver};
 
-use super::graph::Graph;
+use tokio::sync::{Notify, SetOnce};
+use tokio::time::{Instant, sleep_until};
+
+use super::graph::{Graph, STOP_WITHIN};
 use super::self_metrics::SelfMetrics;
-use super::signals::{Request, Signals};
+use super::signals::Signals;
 use crate::config::CollectorConfig;
 use crate::factory::Factories;
 use crate::plan::Plan;
@@ -37,6 +41,12 @@ pub enum RunError {
     /// A component could not be made or started.
     #[error(transparent)]
     Component(#[from] ComponentError),
+}
+
+/// Nobody is to come to this collector any more.
+fn announce_stop(shared: &Shared) {
+    shared.board.set_ready(false);
+    shared.handover.close();
 }
 
 fn describe(errors: &[ConfigError]) -> String {
@@ -71,34 +81,40 @@ impl Collector {
         self.read().await.map(|_| ())
     }
 
-    /// Runs until SIGINT or SIGTERM, of which a second one ends the stop at once; SIGHUP reads the configuration again.
+    /// Runs until SIGINT or SIGTERM, of which a second one ends it at once; SIGHUP reads the configuration again.
     ///
     /// # Errors
     /// The configuration is wrong or the collector can not be started. A bad configuration on SIGHUP is logged only.
     pub async fn run(mut self) -> Result<(), RunError> {
         let mut signals = Signals::new()?;
-        self.start().await?;
-        loop {
-            match signals.next().await {
-                Request::Stop(signal) => {
-                    tracing::info!(signal, "Received signal from OS");
-                    break;
-                }
-                Request::Reload => {
-                    tracing::info!("Config updated, restart service");
-                    if let Err(error) = self.reload().await {
-                        tracing::error!(%error, "the new configuration was not taken, the old one runs on");
-                    }
-                }
-            }
-        }
+        let (reload, stop) = (Notify::new(), SetOnce::new());
+        let running = async {
+            self.start().await?;
+            self.serve(&reload, &stop).await;
+            Ok(())
+        };
         tokio::select! {
-            () = self.shutdown() => {}
-            signal = signals.stop() => {
+            ended = running => ended,
+            signal = signals.pass_on(&reload, &stop) => {
                 tracing::warn!(signal, "Received a second signal from OS: what was not handed on yet is lost");
+                Ok(())
             }
         }
-        Ok(())
+    }
+
+    /// Reloads when it is asked to, until `stop` says by when all must be stopped, and stops.
+    pub(super) async fn serve(&mut self, reload: &Notify, stop: &SetOnce<Instant>) {
+        loop {
+            tokio::select! {
+                biased;
+                deadline = stop.wait() => return self.shutdown_by(*deadline).await,
+                () = reload.notified() => {}
+            }
+            tracing::info!("Config updated, restart service");
+            if let Err(error) = self.reload_until(stop).await {
+                tracing::error!(%error, "the new configuration was not taken, the old one runs on");
+            }
+        }
     }
 
     /// Starts all that the configuration asks for.
@@ -113,7 +129,7 @@ impl Collector {
         process::register(shared);
         tracing::info!(Version = build.version, "Starting {}...", build.command);
         self.self_metrics.apply(&config.telemetry, shared).await?;
-        if let Err(error) = self.graph.exchange(&config, plan, shared).await {
+        if let Err(error) = self.graph.exchange(&config, plan, Instant::now() + STOP_WITHIN, shared).await {
             self.self_metrics.stop().await;
             return Err(ComponentError::new(format!("cannot start pipelines: {error}")).into());
         }
@@ -127,24 +143,56 @@ impl Collector {
     /// # Errors
     /// The new configuration is wrong or can not be started; then the old one runs on.
     pub async fn reload(&mut self) -> Result<(), RunError> {
-        let (config, plan) = self.read().await?;
+        self.reload_until(&SetOnce::new()).await
+    }
+
+    /// Reloads. A stop meanwhile ends the reading at once. An exchange goes on to its end, so that the new instances take
+    /// what was held for them; the receivers take nothing more in, and it is given up at the stop's deadline.
+    async fn reload_until(&mut self, stop: &SetOnce<Instant>) -> Result<(), RunError> {
+        let (config, plan) = tokio::select! {
+            read = self.read() => read?,
+            _ = stop.wait() => return Ok(()),
+        };
+        let (shared, receivers) = (self.settings.shared.clone(), self.graph.receivers());
+        let stopping = async {
+            let deadline = *stop.wait().await;
+            announce_stop(&shared);
+            let receivers: Vec<_> = receivers.iter().filter_map(Weak::upgrade).collect();
+            join_all(receivers.iter().map(|receiver| receiver.shutdown(deadline))).await;
+            sleep_until(deadline).await;
+        };
+        tokio::select! {
+            adopted = self.adopt(&config, plan) => adopted,
+            () = stopping => {
+                tracing::warn!("the new configuration was not in use by the deadline of the stop");
+                Ok(())
+            }
+        }
+    }
+
+    async fn adopt(&mut self, config: &CollectorConfig, plan: Plan) -> Result<(), RunError> {
+        let deadline = Instant::now() + STOP_WITHIN;
         let shared = &self.settings.shared;
         let before = self.self_metrics.config().clone();
         self.self_metrics.apply(&config.telemetry, shared).await?;
-        if let Err(error) = self.graph.exchange(&config, plan, shared).await {
+        if let Err(error) = self.graph.exchange(config, plan, deadline, shared).await {
             self.self_metrics.apply(&before, shared).await?;
             return Err(error.into());
         }
-        self.apply_logs(&config);
+        self.apply_logs(config);
         tracing::info!("the new configuration is in use");
         Ok(())
     }
 
     /// Stops everything: receivers first, then what is in flight is handed on, then exporters and extensions.
     pub async fn shutdown(&mut self) {
+        self.shutdown_by(Instant::now() + STOP_WITHIN).await;
+    }
+
+    async fn shutdown_by(&mut self, deadline: Instant) {
         tracing::info!("Starting shutdown...");
-        self.settings.shared.board.set_ready(false);
-        self.graph.shutdown(&self.settings.shared).await;
+        announce_stop(&self.settings.shared);
+        self.graph.shutdown(deadline, &self.settings.shared).await;
         self.self_metrics.stop().await;
         tracing::info!("Shutdown complete.");
     }

@@ -1,7 +1,8 @@
 //! All running instances, and the exchange of one set for another.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -13,12 +14,12 @@ use super::instance::Instance;
 use crate::config::{CollectorConfig, Sections};
 use crate::output::Hold;
 use crate::plan::{NodeKey, Plan};
-use crate::{ComponentError, ComponentId, Extension, Host, Shared};
+use crate::{ComponentError, ComponentId, Extension, Host, Kind, Shared};
 
 /// How long a stop may take before what is left is given up and reported.
 pub(super) const STOP_WITHIN: Duration = Duration::from_secs(20);
 
-type Instances = BTreeMap<NodeKey, Instance>;
+type Instances = BTreeMap<NodeKey, Arc<Instance>>;
 
 /// The instances of one configuration, wired and running.
 #[derive(Default)]
@@ -33,48 +34,57 @@ impl Graph {
     ///
     /// Instances whose settings are the same stay, with their sockets and state. While others are exchanged, the
     /// data of those that stay is held back, not refused. If anything can not be made or started, the old set runs on.
+    /// What stops does so by `deadline`. Dropped at any await, it leaves what [`shutdown`](Self::shutdown) stops right.
     pub(super) async fn exchange(
         &mut self,
         config: &CollectorConfig,
         plan: Plan,
+        deadline: Instant,
         shared: &Shared,
     ) -> Result<(), ComponentError> {
         let kept = self.kept(&plan, &config.sections);
         let fresh = make_all(plan.nodes().filter(|key| !kept.contains(*key)), &config.sections, shared)?;
-        let fresh_keys: BTreeSet<NodeKey> = fresh.keys().cloned().collect();
         shared.handover.expect_heirs(fresh.keys().map(|key| (key.kind(), key.id().clone())));
         let mut exchange = Exchange { kept, holds: Holds::new(), retired: Vec::new() };
 
-        let result = match self.retire(&plan, &mut exchange, shared).await {
-            Ok(()) => {
-                self.instances.extend(fresh);
-                self.start(&plan, &fresh_keys, &mut exchange.holds, shared).await
-            }
+        let result = match self.retire(&plan, &mut exchange, deadline, shared).await {
+            Ok(()) => self.advance(config, plan, fresh, &mut exchange.holds, shared).await,
             Err(error) => Err(error),
         };
-        match result {
-            Ok(()) => {
-                self.plan = plan;
-                self.sections = Arc::clone(&config.sections);
-                shared.handover.clear();
-                Ok(())
-            }
-            Err(error) => {
-                for key in &fresh_keys {
-                    if let Some(instance) = self.instances.remove(key) {
-                        instance.forget(shared);
-                    }
-                }
-                let restored = self.restore(exchange, shared).await;
-                shared.handover.clear();
-                restored.and(Err(error))
-            }
-        }
+        let result = match result {
+            Ok(()) => Ok(()),
+            Err(error) => self.restore(exchange, shared).await.and(Err(error)),
+        };
+        shared.handover.clear();
+        result
     }
 
-    /// Stops everything, upstream first.
-    pub(super) async fn shutdown(&mut self, shared: &Shared) {
-        let deadline = Instant::now() + STOP_WITHIN;
+    /// Starts what is new, or leaves all as it was.
+    async fn advance(
+        &mut self,
+        config: &CollectorConfig,
+        plan: Plan,
+        fresh: Instances,
+        holds: &mut Holds,
+        shared: &Shared,
+    ) -> Result<(), ComponentError> {
+        let keys: BTreeSet<NodeKey> = fresh.keys().cloned().collect();
+        self.instances.extend(fresh);
+        // Before anything starts: a stop that finds this half done goes by the new plan.
+        let plan = mem::replace(&mut self.plan, plan);
+        let sections = mem::replace(&mut self.sections, Arc::clone(&config.sections));
+        let started = self.start(&keys, holds, shared).await;
+        if started.is_err() {
+            for instance in keys.iter().filter_map(|key| self.instances.remove(key)) {
+                instance.forget(shared);
+            }
+            (self.plan, self.sections) = (plan, sections);
+        }
+        started
+    }
+
+    /// Stops everything by `deadline`, upstream first.
+    pub(super) async fn shutdown(&mut self, deadline: Instant, shared: &Shared) {
         let all: Vec<NodeKey> = self.plan.nodes().cloned().collect();
         self.stop(&all, deadline).await;
         for instance in self.instances.values() {
@@ -82,6 +92,12 @@ impl Graph {
         }
         shared.handover.clear();
         *self = Self::default();
+    }
+
+    /// The receivers that run now, for whoever stops them during an exchange.
+    pub(super) fn receivers(&self) -> Vec<Weak<Instance>> {
+        let all = self.instances.values();
+        all.filter(|instance| instance.key.kind() == Kind::Receiver).map(Arc::downgrade).collect()
     }
 
     /// The instances that can stay: same settings, and no extension that they use is exchanged.
@@ -108,9 +124,9 @@ impl Graph {
         &mut self,
         plan: &Plan,
         exchange: &mut Exchange,
+        deadline: Instant,
         shared: &Shared,
     ) -> Result<(), ComponentError> {
-        let deadline = Instant::now() + STOP_WITHIN;
         for level in self.plan.levels.clone() {
             let leaving: Vec<NodeKey> =
                 level.into_iter().filter(|key| !exchange.kept.contains(key)).collect();
@@ -164,18 +180,17 @@ impl Graph {
         }
     }
 
-    /// Wires all outputs as `plan` says and starts the instances `fresh`, downstream first.
+    /// Wires all outputs as the plan says and starts the instances `fresh`, downstream first.
     async fn start(
         &self,
-        plan: &Plan,
         fresh: &BTreeSet<NodeKey>,
         holds: &mut Holds,
         shared: &Shared,
     ) -> Result<(), ComponentError> {
-        self.wire(plan, fresh, holds).await;
+        self.wire(fresh, holds).await;
         let host = Host::with_extensions(self.extensions(), shared.board.clone());
         let mut started = Vec::new();
-        for key in plan.nodes().rev().filter(|key| fresh.contains(*key)) {
+        for key in self.plan.nodes().rev().filter(|key| fresh.contains(*key)) {
             let Some(instance) = self.instances.get(key) else { continue };
             // One that failed may hold half of what it opened: it is stopped like the others.
             started.push(instance);
@@ -190,10 +205,10 @@ impl Graph {
         Ok(())
     }
 
-    async fn wire(&self, plan: &Plan, fresh: &BTreeSet<NodeKey>, holds: &mut Holds) {
+    async fn wire(&self, fresh: &BTreeSet<NodeKey>, holds: &mut Holds) {
         for (key, instance) in &self.instances {
             for (signal, output) in &instance.outputs {
-                let targets = plan.targets(key, *signal).iter();
+                let targets = self.plan.targets(key, *signal).iter();
                 let doors =
                     || targets.clone().filter_map(|target| self.instances.get(target)?.door()).collect();
                 if let Some(hold) = holds.get_mut(&(key.clone(), *signal)) {
@@ -210,7 +225,7 @@ impl Graph {
         let again = make_all(exchange.retired.iter(), &self.sections, shared)?;
         let keys: BTreeSet<NodeKey> = again.keys().cloned().collect();
         self.instances.extend(again);
-        let result = self.start(&self.plan, &keys, &mut exchange.holds, shared).await;
+        let result = self.start(&keys, &mut exchange.holds, shared).await;
         result.map_err(|error| {
             ComponentError::new(format!("the old configuration can not be resumed: {error}"))
         })
@@ -239,7 +254,7 @@ fn make_all<'a>(
     sections: &Sections,
     shared: &Shared,
 ) -> Result<Instances, ComponentError> {
-    keys.map(|key| Ok((key.clone(), Instance::make(key, sections, shared)?))).collect()
+    keys.map(|key| Ok((key.clone(), Arc::new(Instance::make(key, sections, shared)?)))).collect()
 }
 
 fn settings_of<'a>(key: &NodeKey, sections: &'a Sections) -> Option<&'a Node> {

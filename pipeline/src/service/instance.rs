@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use otelcol_confmap::Node;
 use otelcol_pdata::Signal;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use crate::config::Sections;
 use crate::output::Guarded;
@@ -29,6 +30,8 @@ pub(super) struct Instance {
     component: Arc<dyn Component>,
     door: Option<Arc<dyn Consumer>>,
     extension: Option<Arc<dyn Extension>>,
+    /// The task that stops the component; closed when that was asked for.
+    stop: TaskTracker,
 }
 
 const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
@@ -98,6 +101,7 @@ impl Instance {
             component,
             door: None,
             extension: None,
+            stop: TaskTracker::new(),
         }
     }
 
@@ -128,7 +132,7 @@ impl Instance {
 
     pub(super) async fn start(&self, host: &Host) -> Result<(), ComponentError> {
         self.context.status.report(Status::Starting);
-        self.guarded("start", self.component.start(host)).await.map_err(|error| {
+        guarded(&self.context, "start", self.component.start(host)).await.map_err(|error| {
             let (kind, id) = (self.key.kind(), self.key.id().to_string());
             ComponentError::new(format!("failed to start {id:?} {kind}: {error}"))
         })?;
@@ -136,32 +140,41 @@ impl Instance {
         Ok(())
     }
 
-    /// Stops the component; what goes wrong is logged, as nothing can be done about it.
+    /// Stops the component, once: whoever asks again waits for the same end. A stop that was begun goes on when nobody
+    /// waits for it any more.
     pub(super) async fn shutdown(&self, deadline: Instant) {
-        self.context.status.report(Status::Stopping);
-        let stopped = self.guarded("shutdown", self.component.shutdown(deadline));
-        // A component that overstays its deadline must not keep the others from stopping.
-        let result = tokio::time::timeout_at(deadline + GRACE, stopped).await;
-        match result {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(component = %self.key, %error, "failed to shut down cleanly"),
-            Err(_) => tracing::warn!(component = %self.key, "did not stop by its deadline"),
+        if self.stop.close() {
+            let (context, component) = (self.context.clone(), Arc::clone(&self.component));
+            self.stop.spawn(shut_down(self.key.clone(), context, component, deadline));
         }
-        self.context.tasks.stop_token().cancel();
+        self.stop.wait().await;
     }
 
     /// Takes the component off the board of health; for instances that are replaced or gone.
     pub(super) fn forget(&self, shared: &Shared) {
         shared.board.remove(&self.key.to_string());
     }
+}
 
-    async fn guarded<F>(&self, what: &'static str, future: F) -> Result<(), ComponentError>
-    where
-        F: Future<Output = Result<(), ComponentError>>,
-    {
-        let result = AssertUnwindSafe(future).catch_unwind().await;
-        result.unwrap_or_else(|panic| Err(ComponentError::new(self.context.failure.panicked(what, &*panic))))
+/// What goes wrong is logged, as nothing can be done about it.
+async fn shut_down(key: NodeKey, context: Context, component: Arc<dyn Component>, deadline: Instant) {
+    context.status.report(Status::Stopping);
+    let stopped = guarded(&context, "shutdown", component.shutdown(deadline));
+    // A component that overstays its deadline must not keep the others from stopping.
+    match tokio::time::timeout_at(deadline + GRACE, stopped).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(component = %key, %error, "failed to shut down cleanly"),
+        Err(_) => tracing::warn!(component = %key, "did not stop by its deadline"),
     }
+    context.tasks.stop_token().cancel();
+}
+
+async fn guarded<F>(context: &Context, what: &'static str, future: F) -> Result<(), ComponentError>
+where
+    F: Future<Output = Result<(), ComponentError>>,
+{
+    let result = AssertUnwindSafe(future).catch_unwind().await;
+    result.unwrap_or_else(|panic| Err(ComponentError::new(context.failure.panicked(what, &*panic))))
 }
 
 const GRACE: std::time::Duration = std::time::Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use otelcol_net::config::HttpServerConfig;
 use otelcol_net::{HttpRequest, HttpResponse, HttpService, Listener};
 use tokio::task::JoinHandle;
@@ -22,6 +22,13 @@ pub(super) struct SelfMetrics {
 struct Server {
     stop: CancellationToken,
     task: JoinHandle<()>,
+}
+
+impl Server {
+    fn stop(self) -> JoinHandle<()> {
+        self.stop.cancel();
+        self.task
+    }
 }
 
 impl SelfMetrics {
@@ -57,10 +64,9 @@ impl SelfMetrics {
     }
 
     pub(super) async fn stop(&mut self) {
-        for server in self.servers.drain(..) {
-            server.stop.cancel();
-            let _ = server.task.await;
-        }
+        // All are told before one is waited for: nobody may wait to the end.
+        let tasks: Vec<_> = self.servers.drain(..).map(Server::stop).collect();
+        join_all(tasks).await;
     }
 
     fn serve(&mut self, config: &TelemetryConfig, shared: &Shared) -> Result<(), ComponentError> {

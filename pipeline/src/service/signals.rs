@@ -1,12 +1,15 @@
 //! What the system asks of the process.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, SetOnce};
+use tokio::time::Instant;
 
+use super::graph::STOP_WITHIN;
 use crate::ComponentError;
 
 /// A wish of the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Request {
+enum Request {
     /// SIGINT or SIGTERM; the name is for the log.
     Stop(&'static str),
     /// SIGHUP.
@@ -32,16 +35,23 @@ impl Signals {
         })
     }
 
-    /// The next SIGINT or SIGTERM.
-    pub(super) async fn stop(&mut self) -> &'static str {
+    /// Passes on what is asked for, with the time by which all must be stopped, until a stop is asked for again. Gives
+    /// that signal's name.
+    pub(super) async fn pass_on(&mut self, reload: &Notify, stop: &SetOnce<Instant>) -> &'static str {
         loop {
-            if let Request::Stop(signal) = self.next().await {
-                return signal;
+            match self.next().await {
+                Request::Reload => reload.notify_one(),
+                Request::Stop(signal) if stop.initialized() => return signal,
+                Request::Stop(signal) => {
+                    tracing::info!(signal, "Received signal from OS");
+                    // Nobody else sets it.
+                    let _ = stop.set(Instant::now() + STOP_WITHIN);
+                }
             }
         }
     }
 
-    pub(super) async fn next(&mut self) -> Request {
+    async fn next(&mut self) -> Request {
         tokio::select! {
             _ = self.interrupt.recv() => Request::Stop("interrupt"),
             _ = self.terminate.recv() => Request::Stop("terminated"),

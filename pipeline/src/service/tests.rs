@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::future::pending;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use otelcol_pdata::model::trace::{ResourceSpans, ScopeSpans, Span};
 use otelcol_pdata::{Batch, Signal};
 use serde::Deserialize;
 use tempfile::TempDir;
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::sync::{Notify, Semaphore, SetOnce};
+use tokio::time::{Instant, sleep, sleep_until};
 
+use super::graph::STOP_WITHIN;
 use super::{Collector, Settings};
 use crate::status::Status;
 use crate::{
@@ -52,6 +55,7 @@ struct Config {
     fail_start: bool,
     tell_heir: bool,
     panic_on: String,
+    hang_on: String,
 }
 
 impl ComponentConfig for Config {}
@@ -80,6 +84,9 @@ impl Component for Probe {
     async fn start(&self, _: &Host) -> Result<(), ComponentError> {
         assert_ne!(self.config.panic_on, "start", "asked to");
         self.log("start");
+        if self.config.hang_on == "start" {
+            pending::<()>().await;
+        }
         if self.config.fail_start {
             return Err(ComponentError::new("asked to fail"));
         }
@@ -87,8 +94,12 @@ impl Component for Probe {
         Ok(())
     }
 
-    async fn shutdown(&self, _: Instant) -> Result<(), ComponentError> {
+    async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
         self.log("stop");
+        if self.config.hang_on == "stop" {
+            sleep_until(deadline).await;
+            self.log("end");
+        }
         let context = &self.context;
         if self.config.tell_heir && context.handover.has_heir(context.kind, &context.id) {
             self.log("an heir of");
@@ -429,6 +440,48 @@ async fn refusals_reach_the_receiver_and_are_counted() {
     assert_eq!(telemetry.value("otelcol_receiver_refused_spans", &labels), Some(2.0));
     assert_eq!(telemetry.value("otelcol_receiver_accepted_spans", &labels), Some(0.0));
     bench.collector.shutdown().await;
+}
+
+/// Reloads, asks for a stop a second later, and gives what happened before another second was over, after it, and how
+/// long it took from the beginning of the reload to the end.
+async fn stop_during_a_reload(bench: &mut Bench) -> (Vec<String>, Vec<String>, Duration) {
+    let (reload, stop, world) = (Notify::new(), SetOnce::new(), Arc::clone(&bench.world));
+    reload.notify_one();
+    let begun = Instant::now();
+    let asking = async {
+        sleep(Duration::from_secs(1)).await;
+        stop.set(Instant::now() + STOP_WITHIN).unwrap();
+        sleep(Duration::from_secs(1)).await;
+        world.take()
+    };
+    let ((), early) = tokio::join!(bench.collector.serve(&reload, &stop), asking);
+    (early, bench.world.take(), begun.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_during_a_reload_is_heard_at_once_and_keeps_its_time() {
+    let hanging = CHAIN.replace("out: {W}", "out: {W, hang_on: stop}");
+    let mut bench = Bench::new("stop_in_reload", &hanging);
+    bench.collector.start().await.unwrap();
+    bench.world.take();
+    bench.write(&hanging.replace("hang_on: stop", "hang_on: stop, note: ' new'"));
+    let (early, late, took) = stop_during_a_reload(&mut bench).await;
+    assert_eq!(early, ["stop out", "stop in"]);
+    assert_eq!(late, ["end out", "start out new", "stop mid", "stop out new", "stop out/b", "end out new"]);
+    assert_eq!(took, Duration::from_secs(1) + STOP_WITHIN);
+    assert!(!bench.collector.shared().board.healthy());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_hangs_is_given_up_by_the_deadline_of_a_stop_and_what_it_began_is_stopped() {
+    let mut bench = Bench::new("hang_in_reload", CHAIN);
+    bench.collector.start().await.unwrap();
+    bench.world.take();
+    bench.write(&CHAIN.replace("out/b: {W}", "out/b: {W, hang_on: start, note: ' new'}"));
+    let (early, late, took) = stop_during_a_reload(&mut bench).await;
+    assert_eq!(early, ["stop out/b", "start out/b new", "stop in"]);
+    assert_eq!(late, ["stop mid", "stop out", "stop out/b new"]);
+    assert_eq!(took, Duration::from_secs(1) + STOP_WITHIN);
 }
 
 /// A GET without a client library, as curl would send it.
