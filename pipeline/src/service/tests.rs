@@ -272,7 +272,10 @@ async fn connectors_join_pipelines() {
 #[tokio::test]
 async fn a_component_that_fails_to_start_stops_the_others_again() {
     let mut bench = Bench::new("fail_start", &CHAIN.replace("in: {W}", "in: {W, fail_start: true}"));
-    let error = bench.collector.start().await.unwrap_err().to_string();
+    let error = bench.collector.start().await.unwrap_err();
+    // The program prints an error with its sources: the text must not be there twice.
+    assert!(std::error::Error::source(&error).is_none());
+    let error = error.to_string();
     assert_eq!(error, "cannot start pipelines: failed to start \"in\" receiver: asked to fail");
     assert_eq!(
         bench.world.take(),
