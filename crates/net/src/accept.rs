@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::event::{Event, Seen};
 use crate::io::{Peer, Plain, Stream};
 use crate::listener::{Listener, Socket, SocketFile, describe};
+use crate::status::Status;
 use crate::tls::ServerTlsState;
 
 /// Connections one server keeps open; one more is closed at once. Each costs a file descriptor and some 30 KiB,
@@ -23,6 +24,12 @@ pub const MAX_CONNECTIONS: usize = 10_000;
 
 /// How long requests in progress may take to finish once a server is told to stop.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(5);
+
+/// How long after that the answers to requests that were given up may take to be read.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// When a client may come again, to another server or the next start of this one.
+const COME_AGAIN: Duration = Duration::from_secs(1);
 
 /// Time for a TLS handshake and, with gRPC, for HTTP/2's preface.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,19 +51,29 @@ impl Reporter {
     }
 }
 
-/// One accepted connection; `drain` tells it to finish what it has begun.
+/// How a connection is told to end.
+pub(crate) struct Stop {
+    /// No new request is taken, what has begun is finished.
+    pub(crate) drain: CancellationToken,
+    /// That took too long: what is still under way is answered with [`stopping`]. Each connection has its own, for which
+    /// its requests can wait without meeting those of others.
+    pub(crate) give_up: CancellationToken,
+}
+
+/// The answer to a request that is not finished when the server ends.
+pub(crate) fn stopping() -> Status {
+    Status::unavailable("the server is stopping").retry_after(COME_AGAIN)
+}
+
+/// What is done with an accepted connection.
 pub(crate) trait Connections: Send + Sync + 'static {
-    fn serve(
-        self: Arc<Self>,
-        stream: Stream,
-        peer: Peer,
-        drain: CancellationToken,
-    ) -> impl Future<Output = ()> + Send;
+    fn serve(self: Arc<Self>, stream: Stream, peer: Peer, stop: Stop) -> impl Future<Output = ()> + Send;
 
     fn reporter(&self) -> &Reporter;
 }
 
-/// Accepts until `shutdown`, then waits for the connections, at most [`DRAIN_GRACE`], and drops the rest.
+/// Accepts until `shutdown`, then waits for the connections, at most [`DRAIN_GRACE`]; what is under way then is told to
+/// come again, and what is still open a moment later is dropped.
 /// Dropping the future drops the connections too.
 pub(crate) async fn run<C: Connections>(
     listener: Listener,
@@ -71,7 +88,7 @@ pub(crate) async fn run<C: Connections>(
     let tls = tls.map(Arc::new);
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let tracker = TaskTracker::new();
-    let cut = CancellationToken::new();
+    let (give_up, cut) = (CancellationToken::new(), CancellationToken::new());
     let _cut_when_dropped = cut.clone().drop_guard();
     loop {
         let accepted = tokio::select! {
@@ -92,7 +109,8 @@ pub(crate) async fn run<C: Connections>(
             continue;
         };
         let (tls, connections) = (tls.clone(), Arc::clone(&connections));
-        let (drain, cut) = (shutdown.clone(), cut.clone());
+        let stop = Stop { drain: shutdown.clone(), give_up: give_up.child_token() };
+        let cut = cut.clone();
         tracker.spawn(async move {
             let _slot = slot;
             let work = async {
@@ -100,7 +118,7 @@ pub(crate) async fn run<C: Connections>(
                 else {
                     return;
                 };
-                connections.serve(stream, peer, drain).await;
+                connections.serve(stream, peer, stop).await;
             };
             tokio::select! {
                 () = work => {}
@@ -110,10 +128,13 @@ pub(crate) async fn run<C: Connections>(
     }
     drop(socket);
     tracker.close();
-    if tokio::time::timeout(DRAIN_GRACE, tracker.wait()).await.is_err() {
-        cut.cancel();
-        tracker.wait().await;
+    for (time, over) in [(DRAIN_GRACE, give_up), (FAREWELL, cut)] {
+        if tokio::time::timeout(time, tracker.wait()).await.is_ok() {
+            return;
+        }
+        over.cancel();
     }
+    tracker.wait().await;
 }
 
 async fn secure(

@@ -33,6 +33,8 @@ pub enum Event {
     Unauthenticated,
     /// The service panicked; the client got an internal error.
     Panicked(String),
+    /// A request was not finished in the time that a stopping server gives it; the client was told to come again.
+    Stopping,
 }
 
 impl Event {
@@ -56,11 +58,12 @@ impl Event {
             Event::Malformed(_) => 10,
             Event::Unauthenticated => 11,
             Event::Panicked(_) => 12,
+            Event::Stopping => 13,
         }
     }
 }
 
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
     "connection_limit",
     "accept_failed",
     "tls_failed",
@@ -74,6 +77,7 @@ const KINDS: [&str; 13] = [
     "malformed",
     "unauthenticated",
     "panicked",
+    "stopping",
 ];
 
 impl fmt::Display for Event {

@@ -10,10 +10,11 @@ use futures_util::FutureExt as _;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use tokio_util::sync::CancellationToken;
 
 use super::frame::{Incoming, Rope, parse_timeout};
 use super::server::{Server, UnaryService};
-use crate::accept::Reporter;
+use crate::accept::{Reporter, stopping};
 use crate::admission::{Admission, NotDecompressed, Permit, Reservation, decompress_admitted};
 use crate::auth::{ServerAuth, client_of};
 use crate::compress::{Compression, DecompressError};
@@ -60,8 +61,16 @@ pub(super) async fn answer(
     connection: Connection,
     request: Request<RecvStream>,
     mut respond: SendResponse<Rope>,
+    give_up: &CancellationToken,
 ) {
-    let outcome = server.call.run(&connection, request).await;
+    let outcome = tokio::select! {
+        biased;
+        outcome = server.call.run(&connection, request) => outcome,
+        () = give_up.cancelled() => {
+            server.call.reporter.report(&Event::Stopping, &*connection);
+            Err(stopping().into())
+        }
+    };
     // Sending can only fail because the client is gone or took the call back.
     let _ = match outcome {
         Ok(message) => send_reply(&mut respond, message),

@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use super::call::{self, Connection};
 use super::server::{Lifetimes, Server};
-use crate::accept::HANDSHAKE_TIMEOUT;
+use crate::accept::{HANDSHAKE_TIMEOUT, Stop};
 use crate::event::Event;
 use crate::io::{Peer, Stream};
 use crate::random;
@@ -33,7 +32,7 @@ const MAX_HEADERS: u32 = 16 * 1024;
 const MAX_RESETS: usize = 64;
 const MAX_ERRORS: usize = 1024;
 
-pub(super) async fn serve(server: Arc<Server>, stream: Stream, peer: Peer, drain: CancellationToken) {
+pub(super) async fn serve(server: Arc<Server>, stream: Stream, peer: Peer, stop: Stop) {
     let reporter = &server.call.reporter;
     let handshake = h2::server::Builder::new()
         .initial_window_size(STREAM_WINDOW)
@@ -51,7 +50,7 @@ pub(super) async fn serve(server: Arc<Server>, stream: Stream, peer: Peer, drain
     };
     let connection: Connection = Arc::new(peer);
     let mut unanswered_ping = pin!(keepalive(http.ping_pong(), &server.lifetimes));
-    let mut drained = pin!(drain.cancelled());
+    let mut drained = pin!(stop.drain.cancelled());
     let mut life = Life::new(&server.lifetimes);
     let mut timer = pin!(sleep_until(life.next(true)));
     let mut calls = FuturesUnordered::new();
@@ -61,7 +60,8 @@ pub(super) async fn serve(server: Arc<Server>, stream: Stream, peer: Peer, drain
             accepted = http.accept() => match accepted {
                 Some(Ok((request, respond))) => {
                     life.touch();
-                    calls.push(call::answer(Arc::clone(&server), Arc::clone(&connection), request, respond));
+                    let (server, connection) = (Arc::clone(&server), Arc::clone(&connection));
+                    calls.push(call::answer(server, connection, request, respond, &stop.give_up));
                 }
                 Some(Err(e)) => return report_end(&server, &e, &connection),
                 None => return,

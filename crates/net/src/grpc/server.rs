@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::call::{self, CallContext};
 use super::connection;
 use crate::ServeError;
-use crate::accept::{self, Connections, Reporter};
+use crate::accept::{self, Connections, Reporter, Stop};
 use crate::admission::Admission;
 use crate::auth::{ServerAuth, check_server};
 use crate::config::GrpcServerConfig;
@@ -58,7 +58,7 @@ pub(super) struct Server {
 }
 
 /// Serves gRPC on `listener` until `shutdown`: then no new connection or call is taken, calls in progress get
-/// [`crate::DRAIN_GRACE`], and what is still open is dropped.
+/// [`crate::DRAIN_GRACE`], and what is still open is answered UNAVAILABLE.
 ///
 /// The future has to be spawned or awaited; dropping it closes the connections.
 ///
@@ -120,8 +120,8 @@ pub fn serve_grpc(
 }
 
 impl Connections for Server {
-    async fn serve(self: Arc<Self>, stream: Stream, peer: Peer, drain: CancellationToken) {
-        connection::serve(self, stream, peer, drain).await;
+    async fn serve(self: Arc<Self>, stream: Stream, peer: Peer, stop: Stop) {
+        connection::serve(self, stream, peer, stop).await;
     }
 
     fn reporter(&self) -> &Reporter {

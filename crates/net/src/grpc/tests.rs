@@ -192,6 +192,27 @@ async fn a_stopping_server_finishes_the_call_in_progress_and_takes_no_other() {
     assert_eq!(status.message, format!("connection error: dial tcp {address}: connect: connection refused"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn calls_that_a_stop_does_not_wait_for_are_told_to_come_again() {
+    let service = Arc::new(Echo { gate: Some(Arc::new(Semaphore::new(0))), ..Echo::default() });
+    let server = testing::grpc(&GrpcServerConfig::default(), &service);
+    let client = client(&server.address);
+    let stopping = async {
+        while service.seen.lock().unwrap().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let begin = tokio::time::Instant::now();
+        server.stop.cancel();
+        server.task.await.unwrap();
+        begin.elapsed().as_secs()
+    };
+    let (one, two, took) = tokio::join!(echo(&client, "one"), echo(&client, "two"), stopping);
+    let told = Status::unavailable("the server is stopping").retry_after(Duration::from_secs(1));
+    assert_eq!((one.unwrap_err(), two.unwrap_err()), (told.clone(), told));
+    assert_eq!(took, crate::DRAIN_GRACE.as_secs());
+    assert_eq!(*service.events.lock().unwrap(), [Event::Stopping, Event::Stopping]);
+}
+
 #[tokio::test]
 async fn a_client_comes_back_when_its_server_does() {
     let service = Arc::new(Echo::default());

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::Server;
+use crate::accept::stopping;
 use crate::admission::{NotDecompressed, Permit, Reservation, decompress_admitted};
 use crate::compress::{Compression, DecompressError};
 use crate::event::Event;
@@ -38,6 +39,11 @@ impl Refusal {
     /// 401, unless the authenticator could not look at the credentials.
     pub(super) fn unauthenticated(status: Status) -> Self {
         Refusal { http: status.http_status(), status, event: Event::Unauthenticated }
+    }
+
+    pub(super) fn stopping() -> Self {
+        let status = stopping();
+        Refusal { http: status.http_status(), status, event: Event::Stopping }
     }
 
     fn not_admitted(status: Status) -> Self {

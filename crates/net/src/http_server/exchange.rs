@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use otelcol_pdata::Client;
+use tokio_util::sync::CancellationToken;
 
 use super::body::Refusal;
 use super::pace::Turn;
@@ -28,6 +29,7 @@ pub(super) async fn answer(
     peer: Peer,
     request: Request<Incoming>,
     turn: Turn,
+    give_up: CancellationToken,
 ) -> Result<Response<Chunks<Turn>>, Infallible> {
     let (head, body) = request.into_parts();
     let mut request = HttpRequest {
@@ -47,7 +49,7 @@ pub(super) async fn answer(
         Some(response) => response,
         None => {
             let origin = request.headers.get(header::ORIGIN).filter(|_| server.cors.is_some()).cloned();
-            let mut response = server.respond(&mut request, body).await;
+            let mut response = server.respond(&mut request, body, &give_up).await;
             if let Some(cors) = &server.cors {
                 let asked = origin.into_iter().map(|origin| (header::ORIGIN, origin)).collect();
                 cors.mark(&asked, &mut response.headers);
@@ -102,21 +104,22 @@ impl Server {
         Cow::Owned(headers)
     }
 
-    async fn respond(&self, request: &mut HttpRequest, body: Incoming) -> HttpResponse {
-        let peer = request.peer.clone();
-        let (client, body, _admitted) = match self.admit(request, body).await {
-            Ok(read) => read,
-            Err(refusal) => {
-                self.reporter.report(&refusal.event, &peer);
-                let mut response = self.service.refuse(request, refusal.http, &refusal.status);
-                if let Some(delay) = refusal.status.retry_delay {
-                    // Whole seconds, and never sooner than asked for (RFC 9110 10.2.3).
-                    let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-                    response.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-                }
-                return response;
-            }
+    async fn respond(
+        &self,
+        request: &mut HttpRequest,
+        body: Incoming,
+        give_up: &CancellationToken,
+    ) -> HttpResponse {
+        let admitted = tokio::select! {
+            biased;
+            admitted = self.admit(request, body) => admitted,
+            () = give_up.cancelled() => Err(Refusal::stopping()),
         };
+        let (client, body, _admitted) = match admitted {
+            Ok(read) => read,
+            Err(refusal) => return self.refuse(request, &refusal),
+        };
+        let content_type = request.headers.get(header::CONTENT_TYPE).cloned();
         let whole = HttpRequest {
             method: request.method.clone(),
             path: std::mem::take(&mut request.path),
@@ -127,15 +130,34 @@ impl Server {
         };
         // Also what the service does before its future is made must not take the connection down.
         let call = AssertUnwindSafe(async { self.service.call(whole).await });
-        match call.catch_unwind().await {
+        let called = tokio::select! {
+            biased;
+            called = call.catch_unwind() => called,
+            () = give_up.cancelled() => {
+                request.headers.extend(content_type.map(|value| (header::CONTENT_TYPE, value)));
+                return self.refuse(request, &Refusal::stopping());
+            }
+        };
+        match called {
             Ok(response) => response,
             Err(panic) => {
-                self.reporter.report(&Event::Panicked(panic_text(&*panic)), &peer);
+                self.reporter.report(&Event::Panicked(panic_text(&*panic)), &request.peer);
                 HttpResponse::text(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "the server failed while handling the request",
                 )
             }
         }
+    }
+
+    fn refuse(&self, request: &HttpRequest, refusal: &Refusal) -> HttpResponse {
+        self.reporter.report(&refusal.event, &request.peer);
+        let mut response = self.service.refuse(request, refusal.http, &refusal.status);
+        if let Some(delay) = refusal.status.retry_delay {
+            // Whole seconds, and never sooner than asked for (RFC 9110 10.2.3).
+            let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+            response.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }

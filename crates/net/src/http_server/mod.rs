@@ -18,7 +18,7 @@ use hyper_util::server::conn::auto::Builder;
 use tokio_util::sync::CancellationToken;
 
 use crate::ServeError;
-use crate::accept::{self, Connections, Reporter};
+use crate::accept::{self, Connections, Reporter, Stop};
 use crate::admission::Admission;
 use crate::auth::{ServerAuth, check_server};
 use crate::compress::Compression;
@@ -75,8 +75,9 @@ pub trait HttpService: Send + Sync + 'static {
     /// Answers a request. The future is dropped when the client goes away.
     fn call(&self, request: HttpRequest) -> BoxFuture<'_, HttpResponse>;
 
-    /// The response to a request the server itself refuses: too large, an unknown encoding, no memory. Its body
-    /// was not read. `Retry-After` is added from `status`. Plain text unless the service says otherwise.
+    /// The response to a request the server itself refuses: too large, an unknown encoding, no memory, not finished when
+    /// the server stops. Method and Content-Type are there, its body is not. `Retry-After` is added from `status`. Plain
+    /// text unless the service says otherwise.
     fn refuse(&self, request: &HttpRequest, http: StatusCode, status: &Status) -> HttpResponse {
         let _ = request;
         HttpResponse::text(http, status.message.clone())
@@ -118,7 +119,7 @@ struct Server {
 }
 
 /// Serves HTTP on `listener` until `shutdown`: then no new connection or request is taken, requests in progress get
-/// [`crate::DRAIN_GRACE`], and what is still open is dropped.
+/// [`crate::DRAIN_GRACE`], and what is still open is answered 503.
 ///
 /// The future has to be spawned or awaited; dropping it closes the connections.
 ///
@@ -171,7 +172,7 @@ pub fn serve_http(
 }
 
 impl Connections for Server {
-    async fn serve(self: Arc<Self>, stream: Stream, peer: Peer, drain: CancellationToken) {
+    async fn serve(self: Arc<Self>, stream: Stream, peer: Peer, stop: Stop) {
         let pace = Arc::new(pace::Pace::new(self.pace));
         let mut builder = Builder::new(TokioExecutor::new());
         builder
@@ -192,10 +193,10 @@ impl Connections for Server {
             .max_local_error_reset_streams(MAX_ERRORS);
         let service = service_fn(|request| {
             let (server, peer, turn) = (Arc::clone(&self), peer.clone(), pace.begin());
-            exchange::answer(server, peer, request, turn)
+            exchange::answer(server, peer, request, turn, stop.give_up.clone())
         });
         let mut http = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
-        let mut drained = std::pin::pin!(drain.cancelled());
+        let mut drained = std::pin::pin!(stop.drain.cancelled());
         let mut draining = false;
         loop {
             tokio::select! {

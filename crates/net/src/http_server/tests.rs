@@ -232,6 +232,38 @@ async fn a_stopping_server_finishes_the_request_in_progress() {
     assert_eq!(reply.body, "in flight");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_request_that_a_stop_does_not_wait_for_is_told_to_come_again() {
+    let heads = [
+        "GET /x HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf",
+    ];
+    for head in heads {
+        let service = Arc::new(Echo { gate: Some(Arc::new(Semaphore::new(0))), ..Echo::default() });
+        let server = testing::http(&HttpServerConfig::default(), &service);
+        let mut socket = TcpStream::connect(&server.address).await.unwrap();
+        socket.write_all(head.as_bytes()).await.unwrap();
+        if head.starts_with("GET") {
+            service.entered.notified().await;
+        } else {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let begin = tokio::time::Instant::now();
+        server.stop.cancel();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(begin.elapsed().as_secs(), crate::DRAIN_GRACE.as_secs());
+        assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+        assert!(
+            answer.contains("retry-after: 1\r\n") && answer.contains("connection: close\r\n"),
+            "{answer}"
+        );
+        assert!(answer.ends_with("\r\n\r\nthe server is stopping"), "{answer}");
+        server.task.await.unwrap();
+        assert_eq!(*service.events.lock().unwrap(), [Event::Stopping]);
+    }
+}
+
 #[tokio::test]
 async fn keep_alive_can_be_switched_off_and_headers_added() {
     let config = section("keepalive: {enabled: false}\nresponse_headers: {x-server: ours}").unwrap();
