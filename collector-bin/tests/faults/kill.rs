@@ -102,7 +102,12 @@ async fn holding(bench: &Bench) -> Program {
 async fn sigterm_with_a_dead_backend_says_what_is_lost() {
     let bench = Bench::new("{num_consumers: 2}", "", "");
     let program = holding(&bench).await;
-    assert!(program.terminate().await.success());
+    let begun = Instant::now();
+    program.signal();
+    // A load balancer sends clients elsewhere, while what is there is tried for 20 seconds.
+    bench.until_closed().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(program.ended().await.success());
     assert_eq!(bench.tally().missing.len(), 70);
     let told = "70 spans were not delivered at shutdown";
     bench.until(|| bench.log().contains(told), told).await;
@@ -130,6 +135,55 @@ async fn a_second_sigterm_does_not_wait_for_the_backend() {
     let begun = Instant::now();
     assert!(program.terminate().await.success());
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    let told = "Received a second signal";
+    bench.until(|| bench.log().contains(told), told).await;
+}
+
+/// The same in a reload that exchanges the exporter, which takes 20 seconds.
+async fn reloading(bench: &Bench) -> Program {
+    let program = holding(bench).await;
+    bench.begin_reload(&program, "{num_consumers: 2}", "{num_consumers: 3}");
+    let told = "Config updated, restart service";
+    bench.until(|| bench.log().contains(told), told).await;
+    program
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sigterm_during_a_reload_takes_nothing_more_and_still_sends_what_is_held() {
+    let bench = Bench::new("{num_consumers: 2}", "", "");
+    let program = reloading(&bench).await;
+    let clients = [bench.client(), bench.client()];
+    let [one, two] = clients.each_ref().map(|client| offer(client, &bench.ledger, 10));
+    let stopping = async {
+        // Nothing tells that both are held.
+        sleep(Duration::from_secs(1)).await;
+        let begun = Instant::now();
+        program.signal();
+        bench.until_closed().await;
+        begun.elapsed()
+    };
+    let (one, two, closed_after) = tokio::join!(one, two, stopping);
+    assert!(closed_after < Duration::from_secs(3), "{closed_after:?}");
+    let told = Status::unavailable("the server is stopping").retry_after(Duration::from_secs(1));
+    assert_eq!((one.unwrap_err(), two.unwrap_err()), (told.clone(), told));
+    bench.sink.refuse(None);
+    let begun = Instant::now();
+    assert!(program.ended().await.success());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    let tally = bench.tally();
+    assert_eq!((tally.accepted, tally.delivered, tally.duplicates, tally.unasked), (70, 70, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_sigterm_does_not_wait_for_a_reload() {
+    let bench = Bench::new("{num_consumers: 2}", "", "");
+    let program = reloading(&bench).await;
+    program.signal();
+    let told = "Received signal from OS";
+    bench.until(|| bench.log().contains(told), told).await;
+    let begun = Instant::now();
+    assert!(program.terminate().await.success());
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     let told = "Received a second signal";
     bench.until(|| bench.log().contains(told), told).await;
 }

@@ -91,10 +91,24 @@ impl Bench {
     pub(crate) async fn reload(&self, program: &Program, from: &str, to: &str) {
         let taken = || self.log().matches("the new configuration is in use").count();
         let before = taken();
+        self.begin_reload(program, from, to);
+        self.until(|| taken() > before, "the new configuration is in use").await;
+    }
+
+    /// The same without waiting.
+    pub(crate) fn begin_reload(&self, program: &Program, from: &str, to: &str) {
         assert!(self.config.contains(from), "{from} is not in\n{}", self.config);
         std::fs::write(self.dir.path().join("config.yaml"), self.config.replace(from, to)).unwrap();
         kill_process(Pid::from_child(&program.0), Signal::HUP).unwrap();
-        self.until(|| taken() > before, "the new configuration is in use").await;
+    }
+
+    /// Waits until nobody listens on the receiver's port.
+    pub(crate) async fn until_closed(&self) {
+        let end = Instant::now() + PATIENCE;
+        while tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
+            assert!(Instant::now() < end, "the receiver still listens\n{}", self.log());
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Names that are known from now on, as lines of `/etc/hosts`, with [`Under::OwnNames`].

@@ -1,6 +1,9 @@
 //! The collector stops in the middle of it, and starts again on the same disk.
 
-use otelcol_net::Status;
+use http::HeaderMap;
+use otelcol_net::config::HttpClientConfig;
+use otelcol_net::{HttpClient, Status};
+use otelcol_pdata::json::to_json;
 use otelcol_testkit::OtlpGrpcSink;
 use tempfile::TempDir;
 
@@ -25,6 +28,50 @@ async fn a_stop_under_load_delivers_what_memory_holds() {
         bench.send(100).await;
         exactly_once(&bench.settle(&sink).await);
     }
+}
+
+/// Stops a collector while a request to `protocol` waits for a dead backend, behind this queue. Gives what `ask`, which is
+/// given the port and a request, was answered.
+async fn answer_at_a_stop<T>(protocol: &str, queue: &str, ask: impl AsyncFnOnce(u16, Batch) -> T) -> T {
+    let (sink, port) = (OtlpGrpcSink::start(), free_port());
+    sink.refuse(Some(Status::unavailable("away")));
+    let exporter = format!("endpoint: '{}', tls: {{insecure: true}}, {FOR_EVER}, {queue}", sink.addr());
+    let config = Bench::config(port, &exporter).replace("grpc:", protocol);
+    let mut running = Running::start(&config).await.unwrap();
+    let asking = async {
+        let answer = ask(port, Ledger::default().batch(10).1).await;
+        sink.refuse(None);
+        answer
+    };
+    let stopping = async {
+        sink.wait_for_calls(1).await;
+        running.collector.shutdown().await;
+    };
+    tokio::join!(asking, stopping).0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_dead_backend_is_told_to_come_again_at_a_stop() {
+    let call = async |port, batch: Batch| {
+        client(port).call(path(Signal::Traces), batch.wire_chunks(), WAIT).await.unwrap_err()
+    };
+    let post = async |port, batch: Batch| {
+        let client = HttpClient::new(&HttpClientConfig::default()).unwrap();
+        let url = format!("http://127.0.0.1:{port}/v1/traces");
+        let json = vec![to_json(&batch).unwrap().into()];
+        client.post(&url, HeaderMap::new(), json, "application/json", WAIT).await.unwrap()
+    };
+    let (none, waits) = ("sending_queue: {enabled: false}", "sending_queue: {wait_for_result: true}");
+    let (called, called_too, posted) = tokio::join!(
+        answer_at_a_stop("grpc:", none, call),
+        answer_at_a_stop("grpc:", waits, call),
+        answer_at_a_stop("http:", none, post),
+    );
+    let told = Status::unavailable("the server is stopping").retry_after(Duration::from_secs(1));
+    assert_eq!((called, called_too), (told.clone(), told));
+    assert_eq!((posted.status.as_u16(), posted.retry_after()), (503, Some(Duration::from_secs(1))));
+    let body = String::from_utf8(posted.body.to_vec()).unwrap();
+    assert!(body.contains("\"the server is stopping\""), "{body}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
