@@ -89,6 +89,7 @@ impl fmt::Display for Event {
             | Event::ConnectionFailed(detail)
             | Event::Panicked(detail) => write!(f, ": {detail}"),
             Event::TooSlow(detail) | Event::Malformed(detail) => write!(f, ": {detail}"),
+            Event::Stopping => f.write_str(": a request was not finished in time and is told to come again"),
             _ => Ok(()),
         }
     }
