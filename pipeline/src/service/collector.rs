@@ -191,6 +191,8 @@ impl Collector {
 
     async fn shutdown_by(&mut self, deadline: Instant) {
         tracing::info!("Starting shutdown...");
+        // Those of a reload that was given up never come.
+        self.settings.shared.handover.expect_heirs([]);
         announce_stop(&self.settings.shared);
         self.graph.shutdown(deadline, &self.settings.shared).await;
         self.self_metrics.stop().await;

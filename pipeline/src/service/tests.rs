@@ -480,9 +480,10 @@ async fn a_reload_that_hangs_is_given_up_by_the_deadline_of_a_stop_and_what_it_b
     let mut bench = Bench::new("hang_in_reload", CHAIN);
     bench.collector.start().await.unwrap();
     bench.world.take();
-    bench.write(&CHAIN.replace("out/b: {W}", "out/b: {W, hang_on: start, note: ' new'}"));
+    bench.write(&CHAIN.replace("out/b: {W}", "out/b: {W, hang_on: start, tell_heir: true, note: ' new'}"));
     let (early, late, took) = stop_during_a_reload(&mut bench).await;
     assert_eq!(early, ["stop out/b", "start out/b new", "stop in"]);
+    // It is told that nobody follows.
     assert_eq!(late, ["stop mid", "stop out", "stop out/b new"]);
     assert_eq!(took, Duration::from_secs(1) + STOP_WITHIN);
 }
