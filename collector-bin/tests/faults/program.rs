@@ -71,7 +71,8 @@ impl Bench {
 
     /// `config` is given the port of the receiver, a backend, and a folder that outlives the program.
     pub(crate) fn with_config(config: impl FnOnce(u16, &OtlpGrpcSink, &Path) -> String) -> Self {
-        let (dir, port, sink) = (TempDir::new().unwrap(), free_port(), OtlpGrpcSink::start());
+        // The port is looked for last: the backend could be given one that is only free for now.
+        let (dir, sink, port) = (TempDir::new().unwrap(), OtlpGrpcSink::start(), free_port());
         let storage = dir.path().join("storage");
         std::fs::create_dir(&storage).unwrap();
         let config = config(port, &sink, &storage);
