@@ -10,7 +10,7 @@ use otelcol_pdata::model::{int, string};
 
 use super::metrics::SCOPE;
 use super::row::{CdrRow, Disposition};
-use super::schema::Role;
+use super::schema::{Column, Layout, Role};
 use super::source::Source;
 use super::system::System;
 
@@ -23,9 +23,9 @@ pub(super) struct LogWriter {
     resource: Resource,
 }
 
-/// What a column of a CDR holds. What a site adds can hold anything.
-fn kind(column: &str, data_type: &str) -> Kind {
-    match column.to_ascii_lowercase().as_str() {
+/// What a column of a CDR holds. What a site adds can hold anything: a caller's number is an integer too.
+fn kind(layout: &Layout, place: usize, column: &Column) -> Kind {
+    match column.name.to_ascii_lowercase().as_str() {
         "src" | "dst" | "did" | "cnum" | "outbound_cnum" => Kind::Number,
         "cnam" | "outbound_cnam" | "dst_cnam" => Kind::Name,
         "clid" => Kind::CallerId,
@@ -34,7 +34,7 @@ fn kind(column: &str, data_type: &str) -> Kind {
         | "accountcode" | "peeraccount" | "uniqueid" | "linkedid" | "sequence" | "dcontext" | "lastapp" => {
             Kind::Plain
         }
-        _ if is_integer(data_type) => Kind::Plain,
+        _ if is_integer(&column.data_type) && layout.has_role(place) => Kind::Plain,
         _ => Kind::Text,
     }
 }
@@ -81,9 +81,10 @@ impl LogWriter {
     fn record(&self, source: &Source, row: &CdrRow, now_ns: u64) -> LogRecord {
         let (severity, severity_text) = severity(row.leg.disposition);
         let mut attributes = vec![string("asterisk.cdr.table", source.name.as_str())];
-        for (column, value) in source.layout.columns.iter().zip(&row.values) {
+        let layout = &source.layout;
+        for (place, (column, value)) in layout.columns.iter().zip(&row.values).enumerate() {
             if let Some(value) = value {
-                attributes.extend(self.attribute(&column.name, &column.data_type, value));
+                attributes.extend(self.attribute(kind(layout, place, column), column, value));
             }
         }
         let (trace_id, span_id) = self.ids(source, row).unwrap_or_default();
@@ -102,15 +103,16 @@ impl LogWriter {
         }
     }
 
-    fn attribute(&self, column: &str, data_type: &str, value: &str) -> Option<KeyValue> {
-        let value = self.redactor.value(kind(column, data_type), value)?;
-        let key = format!("asterisk.cdr.{column}");
-        if is_integer(data_type)
+    fn attribute(&self, kind: Kind, column: &Column, value: &str) -> Option<KeyValue> {
+        let shown = self.redactor.value(kind, value)?;
+        let key = format!("asterisk.cdr.{}", column.name);
+        if is_integer(&column.data_type)
+            && shown == value
             && let Ok(number) = value.parse()
         {
             return Some(int(key, number));
         }
-        Some(string(key, value))
+        Some(string(key, shown))
     }
 
     /// The ids of the call's trace and of its root span, as the `ami` receiver derives them; none without a linkedid.
@@ -119,5 +121,44 @@ impl LogWriter {
         let linkedid = of(Role::Linkedid).filter(|linkedid| !linkedid.is_empty())?;
         let trace = self.system.trace_id(of(Role::SystemName), linkedid);
         Some((trace.to_vec(), call_root_span_id(&trace).to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use otelcol_asterisk::redaction::{Numbers, Settings};
+    use otelcol_pdata::model::as_string;
+
+    use super::*;
+    use crate::mysql_cdr::config::Columns;
+    use crate::mysql_cdr::schema::tests::columns;
+
+    #[test]
+    fn a_number_in_a_column_of_integers_is_redacted() {
+        let mut found =
+            columns(&["id", "calldate", "secs", "disposition", "uniqueid", "sequence", "callerid", "trunk"]);
+        for place in [0, 2, 5, 6, 7] {
+            found[place].data_type = "bigint".to_owned();
+        }
+        let names = Columns { duration: "secs".to_owned(), ..Columns::default() };
+        let layout = Layout::new("t".to_owned(), &found, &[], &names.shape(), true, 100).unwrap();
+        let settings = Settings { numbers: Numbers::Last4, ..Settings::default() };
+        let system = System::new("", "pbx");
+        let writer = LogWriter::new(system, Redactor::new(&settings), "1", Resource::default());
+        let shown = |name: &str, value: &str| {
+            let place = found.iter().position(|column| column.name == name).unwrap();
+            let kind = kind(&layout, place, &found[place]);
+            let shown = writer.attribute(kind, &found[place], value).unwrap().value.unwrap();
+            (matches!(shown.value, Some(Value::IntValue(_))), as_string(&shown))
+        };
+        for (name, value, expected) in [
+            ("id", "4930123456", (true, "4930123456")),
+            ("secs", "4930123456", (true, "4930123456")),
+            ("sequence", "4930123456", (true, "4930123456")),
+            ("callerid", "4930123456", (false, "***3456")),
+            ("trunk", "17", (true, "17")),
+        ] {
+            assert_eq!(shown(name, value), (expected.0, expected.1.to_owned()), "{name}");
+        }
     }
 }

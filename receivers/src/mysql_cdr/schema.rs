@@ -197,6 +197,11 @@ impl Layout {
         self.columns.iter().map(expression).collect::<Vec<_>>().join(",")
     }
 
+    /// Whether the column at a place is one of Asterisk's that are looked for, or the key.
+    pub(super) fn has_role(&self, place: usize) -> bool {
+        self.roles.0.contains(&Some(place))
+    }
+
     /// The place of the column in this role.
     pub(super) fn place(&self, role: Role) -> Option<usize> {
         self.roles.get(role)
