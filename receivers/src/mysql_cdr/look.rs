@@ -8,6 +8,7 @@ use super::config::{Mode, StartAt, TableKind};
 use super::connect::{Db, DbError};
 use super::read::by_id::ById;
 use super::read::window::{Ask, Window};
+use super::replicate::log_end;
 use super::row::{Decoder, Keep};
 use super::run::Worker;
 use super::source::Source;
@@ -75,6 +76,10 @@ impl Worker {
             return Ok(());
         }
         let all = self.logs.is_some() && matches!(entry.spec.kind, TableKind::Cdr(_));
+        let described_at = match self.config.mode {
+            Mode::Binlog => Some(log_end(db).await?),
+            Mode::Poll => None,
+        };
         let source = Source::open(db, &self.config, &entry.spec, all).await?;
         tracing::info!(
             receiver = %self.context.id, table = source.name,
@@ -134,6 +139,7 @@ impl Worker {
             }
         }
         entry.source = Some(source);
+        entry.described_at = described_at;
         entry.full_at = None;
         entry.shrunk_at = None;
         Ok(())

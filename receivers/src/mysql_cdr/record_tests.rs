@@ -16,7 +16,7 @@ fn what_is_written_is_read() {
     tally.calls.skip(2, 6);
     tally.totals.rows = 12;
     table.newest = Some(1_795_348_000);
-    table.binlog = Some(BinlogPosition { file: "binlog.000001".to_owned(), offset: 4 });
+    table.binlog = Some(BinlogPosition { file: "binlog.000001".to_owned(), offset: 4, rows: 2 });
     let read = read(&write(&table).unwrap(), settings(), NOW).unwrap();
     let (Book::Cdr(was), Book::Cdr(is)) = (table.book, read.book) else { unreachable!() };
     assert_eq!((is.totals, is.calls), (was.totals, was.calls));

@@ -10,9 +10,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::config::Mode;
 use super::connect::{Db, DbError, Flavor, explain};
-use super::read::binlog::{Follower, Meaning, column_text, is_before};
+use super::read::binlog::{Follower, Meaning, column_names, column_text, is_before, places};
 use super::row::TableRow;
-use super::run::Worker;
+use super::run::{LeftOut, Worker};
+use super::schema::parts;
 use super::source::Source;
 use super::table::{BinlogPosition, Reader};
 
@@ -59,7 +60,7 @@ pub(super) async fn log_end(db: &mut Db) -> Result<BinlogPosition, DbError> {
     let row = rows?.into_iter().next();
     let of = |place: usize| row.as_ref().and_then(|row| row.as_ref(place)).and_then(super::row::text);
     match (of(0), of(1).and_then(|offset| offset.parse().ok())) {
-        (Some(file), Some(offset)) => Ok(BinlogPosition { file: file.into_owned(), offset }),
+        (Some(file), Some(offset)) => Ok(BinlogPosition::new(file.into_owned(), offset)),
         _ => Err(DbError::Table(
             "mode: binlog needs the server's binary log, which is off: set log_bin".to_owned(),
         )),
@@ -70,8 +71,14 @@ pub(super) async fn log_end(db: &mut Db) -> Result<BinlogPosition, DbError> {
 struct Replication {
     stream: BinlogStream,
     follower: Follower,
-    /// Rows of the transaction under way, each with its table.
-    rows: Vec<(usize, TableRow)>,
+    /// Where the transaction under way begins.
+    begin: BinlogPosition,
+    /// Its rows that were not taken yet.
+    rows: Vec<LogRow>,
+    /// How many rows of each table it has so far.
+    counts: Vec<u64>,
+    /// How many rows are held before some are taken.
+    room: usize,
     /// The transaction is over.
     complete: bool,
     /// When the server was heard last.
@@ -81,8 +88,19 @@ struct Replication {
     commit_took: Duration,
 }
 
+/// A row of the log.
+struct LogRow {
+    /// Its table's place among the receiver's.
+    n: usize,
+    /// Its number among the rows of the table in its transaction, from 1.
+    nth: u64,
+    /// What it says; else how many columns it has, which are not those of the table now.
+    row: Result<TableRow, usize>,
+}
+
 impl Worker {
-    /// Reads the stream until it ends, which it does with an error, or until then.
+    /// Reads the stream until it ends, which it does with an error, until then, or until the columns of a table
+    /// must be asked for again.
     pub(super) async fn replicate(&mut self, until: Option<Instant>) -> Result<(), DbError> {
         let read = self.entries.iter().filter(|entry| entry.is_read);
         let positions = read.filter_map(|entry| entry.table.as_ref()?.binlog.clone());
@@ -98,8 +116,11 @@ impl Worker {
         let now = Instant::now();
         let mut replication = Replication {
             stream,
-            follower: Follower::at(first),
+            follower: Follower::at(first.clone()),
+            begin: first,
             rows: Vec::new(),
+            counts: vec![0; self.entries.len()],
+            room: self.config.chunk_rows,
             complete: false,
             heard: now,
             commit_at: None,
@@ -164,15 +185,16 @@ impl Worker {
             let silence = replication.heard + 4 * HEARTBEAT;
             tokio::select! {
                 event = timeout_at(silence, replication.stream.next()) => {
-                    let address = &self.config.endpoint;
-                    let broken = |reason: String| DbError::Connection { address: address.clone(), reason };
                     let event = event
-                        .map_err(|_| broken("replicate: the server is silent".to_owned()))?
-                        .ok_or_else(|| broken("replicate: the server ended the stream".to_owned()))?
-                        .map_err(|error| explain(address, "replicate", error))?;
-                    self.event(replication, &event).map_err(|error| broken(format!("replicate: {error}")))?;
+                        .map_err(|_| self.broken("the server is silent"))?
+                        .ok_or_else(|| self.broken("the server ended the stream"))?
+                        .map_err(|error| explain(&self.config.endpoint, "replicate", error))?;
+                    self.event(replication, &event).map_err(|error| self.broken(error))?;
                     self.apply(replication).await;
                     replication.heard = Instant::now();
+                    if self.entries.iter().any(|entry| entry.is_read && entry.source.is_none()) {
+                        return Ok(());
+                    }
                 }
                 () = sleep_until(wake) => {}
             }
@@ -186,23 +208,36 @@ impl Worker {
         }
     }
 
+    fn broken(&self, reason: impl std::fmt::Display) -> DbError {
+        DbError::Connection { address: self.config.endpoint.clone(), reason: format!("replicate: {reason}") }
+    }
+
     fn event(
-        &self,
+        &mut self,
         replication: &mut Replication,
         event: &mysql_async::binlog::events::Event,
     ) -> std::io::Result<()> {
-        match replication.follower.event(event)? {
-            Meaning::Nothing => {}
-            Meaning::Moved => {
-                replication.complete = true;
-                replication.commit_at = replication.commit_at.or(Some(Instant::now()));
-            }
+        let meaning = replication.follower.event(event)?;
+        if matches!(meaning, Meaning::Moved | Meaning::Stated(_)) {
+            replication.complete = true;
+            replication.commit_at = replication.commit_at.or(Some(Instant::now()));
+        }
+        match meaning {
+            Meaning::Nothing | Meaning::Moved => {}
+            Meaning::Stated(statement) => self.stated(&statement, replication.follower.position()),
             Meaning::Rows(rows @ (RowsEventData::WriteRowsEvent(_) | RowsEventData::WriteRowsEventV1(_))) => {
                 let Some(map) = replication.stream.get_tme(rows.table_id()) else { return Ok(()) };
                 let Some(n) = self.entry_of(map) else { return Ok(()) };
                 let Some(entry) = self.entries.get(n) else { return Ok(()) };
                 let Some(source) = entry.source.as_ref().filter(|_| entry.is_read) else { return Ok(()) };
-                replication.rows.extend(self.decode(n, source, &rows, map)?);
+                let mut nth = replication.counts.get(n).copied().unwrap_or(0);
+                for row in self.decode(n, source, &rows, map)? {
+                    nth += 1;
+                    replication.rows.push(LogRow { n, nth, row });
+                }
+                if let Some(count) = replication.counts.get_mut(n) {
+                    *count = nth;
+                }
             }
             Meaning::Rows(_) => {}
         }
@@ -211,10 +246,9 @@ impl Worker {
 
     fn entry_of(&self, map: &TableMapEvent<'_>) -> Option<usize> {
         let (database, table) = (map.database_name(), map.table_name());
-        self.entries.iter().position(|entry| {
-            let of = entry.spec.name.split_once('.').unwrap_or((&self.config.database, &entry.spec.name));
-            of == (&*database, &*table)
-        })
+        self.entries
+            .iter()
+            .position(|entry| parts(&self.config.database, &entry.spec.name) == (&*database, &*table))
     }
 
     fn decode(
@@ -223,46 +257,98 @@ impl Worker {
         source: &Source,
         rows: &RowsEventData<'_>,
         map: &TableMapEvent<'_>,
-    ) -> std::io::Result<Vec<(usize, TableRow)>> {
+    ) -> std::io::Result<Vec<Result<TableRow, usize>>> {
         let seed = self.entries.get(n).and_then(|entry| entry.table.as_ref()).map_or(0, |table| table.seed);
         let decoder = source.decoder(seed, self.keep(n), self.config.limits.value_bytes);
         let now = self.now().seconds();
+        let total = usize::try_from(map.columns_count()).unwrap_or(usize::MAX);
+        let places = places(&source.layout, total, &column_names(map)?);
         let mut decoded = Vec::new();
         for row in rows.rows(map) {
             let (_, Some(row)) = row? else { continue };
-            let values: Vec<Option<Value>> = source
-                .layout
-                .columns
+            let Some(places) = &places else {
+                decoded.push(Err(total));
+                continue;
+            };
+            let values: Vec<Option<Value>> = places
                 .iter()
-                .map(|column| match row.as_ref(column.ordinal)? {
+                .map(|place| match row.as_ref((*place)?)? {
                     BinlogValue::Value(value) => Some(value.clone()),
                     other => Value::try_from(other.clone().into_owned()).ok(),
                 })
                 .collect();
             let text =
                 |place: usize| column_text(values.get(place)?.as_ref()?, source.layout.columns.get(place)?);
-            decoded.push((n, decoder.decode(text, now)));
+            decoded.push(Ok(decoder.decode(text, now)));
         }
         Ok(decoded)
     }
 
-    /// Counts the rows of a transaction that is over. Whether they are known tells its end: since MariaDB 11.7 the events
-    /// within a transaction do not say where they are.
+    /// A statement that ends at `position` can have changed the tables that it names.
+    fn stated(&mut self, statement: &str, position: &BinlogPosition) {
+        let statement = statement.to_lowercase();
+        for entry in &mut self.entries {
+            let (database, table) = parts(&self.config.database, &entry.spec.name);
+            let is_new = entry.described_at.as_ref().is_none_or(|at| is_before(at, position));
+            if is_new && [database, table].iter().all(|name| statement.contains(&name.to_lowercase())) {
+                entry.source = None;
+            }
+        }
+    }
+
+    /// Takes the rows of a transaction that is over, or of one under way if they are many. A table's position says how many
+    /// were taken, so that they count once whatever happens before its end.
+    ///
+    /// A table that is ahead of the others knows rows already. Whether it knows those of this transaction tells its end: since
+    /// MariaDB 11.7 the events within a transaction do not say where they are.
     async fn apply(&mut self, replication: &mut Replication) {
-        if !std::mem::take(&mut replication.complete) {
+        let is_over = std::mem::take(&mut replication.complete);
+        if !is_over && replication.rows.len() < replication.room {
             return;
         }
         let now = self.now();
-        let end = replication.follower.position();
-        for (n, row) in std::mem::take(&mut replication.rows) {
-            let Some(table) = self.entries.get_mut(n).and_then(|entry| entry.table.as_mut()) else {
-                continue;
-            };
-            if table.binlog.as_ref().is_some_and(|known| !is_before(known, end)) {
+        let (begin, position) = (replication.begin.clone(), replication.follower.position().clone());
+        for LogRow { n, nth, row } in std::mem::take(&mut replication.rows) {
+            let Some(entry) = self.entries.get_mut(n) else { continue };
+            let Some(table) = &mut entry.table else { continue };
+            let known = table.binlog.get_or_insert_with(|| begin.clone());
+            if is_over && !is_before(known, &position) {
                 continue;
             }
-            let new = table.replicated(&row, now);
-            self.after_rows(n, std::slice::from_ref(&row), &[new]).await;
+            if is_before(known, &begin) {
+                *known = begin.clone();
+            } else if !known.is_beside(&begin) && !is_over {
+                replication.rows.push(LogRow { n, nth, row });
+                continue;
+            }
+            if nth <= known.rows {
+                continue;
+            }
+            match row {
+                Ok(row) => {
+                    let new = table.replicated(&row, now);
+                    if let Some(known) = &mut table.binlog {
+                        known.rows = nth;
+                    }
+                    self.after_rows(n, std::slice::from_ref(&row), &[new]).await;
+                }
+                Err(columns) => {
+                    let is_new = entry.described_at.as_ref().is_none_or(|at| {
+                        if is_over { is_before(at, &position) } else { !is_before(&position, at) }
+                    });
+                    if is_new {
+                        entry.source = None;
+                        return;
+                    }
+                    known.rows = nth;
+                    entry.left_out = LeftOut { rows: entry.left_out.rows + 1, columns };
+                }
+            }
+        }
+        replication.room = replication.rows.len() + self.config.chunk_rows;
+        if is_over {
+            replication.begin = position;
+            replication.counts.fill(0);
         }
     }
 
@@ -270,7 +356,14 @@ impl Worker {
         let now = self.now();
         let at = Instant::now();
         let mut rows = false;
+        let position = replication.follower.position().clone();
         for entry in &mut self.entries {
+            // All rows that were written before the table was asked for its columns are behind.
+            let is_behind = entry.described_at.as_ref().is_some_and(|at| !is_before(&position, at));
+            if let Some(source) = entry.source.as_ref().filter(|_| is_behind && entry.left_out.rows > 0) {
+                let left_out = std::mem::take(&mut entry.left_out);
+                self.report.unreadable(&source.name, left_out, source.layout.total);
+            }
             let Some(table) = &mut entry.table else { continue };
             table.settle(now, now.wall_ms, None);
             if let Reader::Id(by_id) = &mut table.reader {
@@ -283,7 +376,6 @@ impl Worker {
             replication.commit_at = Some(replication.last_commit + pause);
             return;
         }
-        let position = replication.follower.position().clone();
         for n in 0..self.entries.len() {
             self.send_traces(n).await;
             let entry = self.entries.get_mut(n).filter(|entry| entry.is_read);

@@ -7,6 +7,7 @@ use otelcol_pipeline::status::Status;
 use otelcol_pipeline::telemetry::{Counter, Gauge};
 
 use super::connect::DbError;
+use super::run::LeftOut;
 use super::table::Oddities;
 
 /// What an instance says about itself.
@@ -16,6 +17,7 @@ pub(super) struct Report {
     late: Noted,
     too_old: Noted,
     no_time: Noted,
+    unreadable: Counter,
     forgotten: Noted,
     errors: Counter,
     storage_errors: Counter,
@@ -48,14 +50,14 @@ impl Report {
         let receiver = context.id.to_string();
         let label = [("receiver", receiver.as_str())];
         let telemetry = &context.telemetry;
-        let odd = |reason: &str| Noted {
-            counter: telemetry.counter(
+        let odd_rows = |reason: &str| {
+            telemetry.counter(
                 "otelcol_receiver_mysql_cdr_odd_rows",
                 "Rows that did not count, or not as they should, by reason.",
                 &[("receiver", receiver.as_str()), ("reason", reason)],
-            ),
-            said: AtomicBool::new(false),
+            )
         };
+        let odd = |reason: &str| Noted { counter: odd_rows(reason), said: AtomicBool::new(false) };
         let cut = |reason: &str| {
             Noted {
             counter: telemetry.counter(
@@ -79,6 +81,7 @@ impl Report {
             late: odd("late"),
             too_old: odd("too_old"),
             no_time: odd("no_time"),
+            unreadable: odd_rows("unreadable"),
             forgotten: Noted {
                 counter: telemetry.counter(
                     "otelcol_receiver_mysql_cdr_forgotten",
@@ -140,6 +143,13 @@ impl Report {
         if self.forgotten.add(odd.forgotten) {
             tracing::warn!(%receiver, table, "more rows or calls within longest_call than limits::identities: the oldest are forgotten, and rows of theirs that come late count for nothing or twice");
         }
+    }
+
+    /// Rows of the binary log were left out: the table had other columns when they were written.
+    pub(super) fn unreadable(&self, table: &str, left_out: LeftOut, expected: usize) {
+        let LeftOut { rows, columns } = left_out;
+        self.unreadable.add(rows);
+        tracing::warn!(receiver = %self.context.id, table, rows, columns, expected, "rows of the binary log have another number of columns than the table has now and were left out; with binlog_row_metadata=FULL on the server the names of their columns are known");
     }
 
     /// The server can be worked with.

@@ -20,7 +20,7 @@ use super::report::Report;
 use super::row::{Body, TableRow};
 use super::server::{self, Growth, ServerStats};
 use super::source::Source;
-use super::table::{Now, Oddities, Reader, Settings, Table};
+use super::table::{BinlogPosition, Now, Oddities, Reader, Settings, Table};
 use super::time::Zone;
 use super::totals::{Rules, Totals};
 
@@ -64,7 +64,19 @@ pub(super) struct Entry {
     pub(super) is_read: bool,
     /// Since when the highest key of all is below one that was read.
     pub(super) shrunk_at: Option<u64>,
+    /// Where the binary log ended before the table was asked for its columns.
+    pub(super) described_at: Option<BinlogPosition>,
+    /// Rows of the binary log that could not be read.
+    pub(super) left_out: LeftOut,
     committed: Instant,
+}
+
+/// Rows of the binary log from when the table had other columns.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LeftOut {
+    pub(super) rows: u64,
+    /// How many columns the last of them has.
+    pub(super) columns: usize,
 }
 
 /// The work of one instance.
@@ -105,6 +117,8 @@ impl Worker {
             full_at: None,
             is_read: false,
             shrunk_at: None,
+            described_at: None,
+            left_out: LeftOut::default(),
             committed: born,
         };
         let entries = tables.into_iter().map(entry).collect();

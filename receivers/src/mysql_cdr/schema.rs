@@ -73,7 +73,7 @@ macro_rules! own_names {
 pub(super) use own_names;
 
 /// What nothing can be done without: one of some columns.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Required {
     /// Any of these will do.
     pub(super) roles: &'static [Role],
@@ -107,8 +107,12 @@ pub(super) struct Layout {
     pub(super) table: String,
     /// The columns that are selected, in this order.
     pub(super) columns: Vec<Column>,
+    /// How many columns the table has.
+    pub(super) total: usize,
     /// What they are.
     roles: Roles,
+    /// What must be there.
+    required: &'static [Required],
     /// The index that begins with the id.
     pub(super) id_index: Option<String>,
     /// The index that begins with the time.
@@ -123,9 +127,14 @@ pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// `` `database`.`table` ``; a dot in `table` separates a database of its own.
+/// Database and table; a dot in `table` separates a database of its own.
+pub(super) fn parts<'a>(database: &'a str, table: &'a str) -> (&'a str, &'a str) {
+    table.split_once('.').unwrap_or((database, table))
+}
+
+/// `` `database`.`table` ``, of [`parts`].
 pub(super) fn qualified(database: &str, table: &str) -> String {
-    let (database, table) = table.split_once('.').unwrap_or((database, table));
+    let (database, table) = parts(database, table);
     format!("{}.{}", quoted(database), quoted(table))
 }
 
@@ -181,7 +190,17 @@ impl Layout {
             .and_then(|place| found.get(place))
             .is_some_and(|column| column.data_type == "timestamp");
         let columns = if all { found.to_vec() } else { roles.keep(found) };
-        Ok(Self { table, columns, roles, id_index, time_index, time_is_utc, value_bytes })
+        Ok(Self {
+            table,
+            columns,
+            total: found.len(),
+            roles,
+            required: shape.required,
+            id_index,
+            time_index,
+            time_is_utc,
+            value_bytes,
+        })
     }
 
     /// The select list. Columns that can hold long texts are cut by the server: a chunk of rows must fit into memory.
@@ -195,6 +214,12 @@ impl Layout {
             }
         };
         self.columns.iter().map(expression).collect::<Vec<_>>().join(",")
+    }
+
+    /// Whether rows that have only these columns can be worked with.
+    pub(super) fn is_enough(&self, has: impl Fn(usize) -> bool) -> bool {
+        let has = |role: &Role| self.place(*role).is_some_and(&has);
+        self.required.iter().all(|required| required.roles.iter().any(has))
     }
 
     /// Whether the column at a place is one of Asterisk's that are looked for, or the key.

@@ -6,7 +6,7 @@ use super::config::{Config, StartAt, TableSpec};
 use super::connect::{Db, DbError};
 use super::read::window::Ask;
 use super::row::{Decoder, Keep, TableRow, text};
-use super::schema::{Column, Index, Layout, Role, create_index, qualified};
+use super::schema::{Column, Index, Layout, Role, create_index, parts, qualified};
 use super::time::{self, Naive, Zone};
 
 /// How a table is read, with everything a query needs.
@@ -32,7 +32,7 @@ fn literal(text: &str) -> String {
 
 /// A database and a table as conditions on `information_schema`.
 pub(super) fn schema_condition(database: &str, table: &str) -> String {
-    let (database, table) = table.split_once('.').unwrap_or((database, table));
+    let (database, table) = parts(database, table);
     format!("TABLE_SCHEMA={} AND TABLE_NAME={}", literal(database), literal(table))
 }
 

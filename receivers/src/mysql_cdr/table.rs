@@ -88,6 +88,21 @@ pub(super) struct BinlogPosition {
     pub(super) file: String,
     /// Offset of the next event.
     pub(super) offset: u64,
+    /// Rows of the table that were taken of the transaction that begins there.
+    #[serde(default)]
+    pub(super) rows: u64,
+}
+
+impl BinlogPosition {
+    /// Between two transactions.
+    pub(super) fn new(file: String, offset: u64) -> Self {
+        Self { file, offset, rows: 0 }
+    }
+
+    /// Whether both are in or before the same transaction.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        (&self.file, self.offset) == (&other.file, other.offset)
+    }
 }
 
 /// How rows are looked for in the table.

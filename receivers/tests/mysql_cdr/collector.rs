@@ -12,6 +12,7 @@ use otelcol_pdata::model::metrics::number_data_point::Value;
 use otelcol_pdata::model::{as_string, common::KeyValue};
 use otelcol_pipeline::status::Board;
 use otelcol_pipeline::storage::{Storage, StorageClient, StorageError, StorageOp};
+use otelcol_pipeline::telemetry::Telemetry;
 use otelcol_pipeline::{Component, ComponentId, Consumer, Context, Host, Kind as ComponentKind, Outputs};
 use otelcol_receivers::mysql_cdr;
 use otelcol_testkit::{PATIENCE, Sink};
@@ -61,6 +62,7 @@ pub(crate) struct Running {
     runtime: Runtime,
     component: Arc<dyn Component>,
     board: Board,
+    telemetry: Telemetry,
     pub(crate) sink: Arc<Sink>,
 }
 
@@ -95,7 +97,7 @@ impl Running {
             HashMap::from([(ComponentId::new("memory"), Arc::new(memory.clone()) as Arc<dyn Storage>)]);
         let host = Host::new(storages, shared.board.clone());
         runtime.block_on(component.start(&host)).unwrap();
-        Self { runtime, component, board: shared.board, sink }
+        Self { runtime, component, board: shared.board, telemetry: shared.telemetry, sink }
     }
 
     /// Ends it as a kill does: between two steps of its tasks, with nothing said.
@@ -121,6 +123,12 @@ impl Running {
             assert!(Instant::now() < deadline, "{what} did not come; {:?}: {shown:#?}", self.state());
             self.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(20)).await });
         }
+    }
+
+    /// How many rows it counted as odd for this reason.
+    pub(crate) fn odd_rows(&self, reason: &str) -> f64 {
+        let labels = [("receiver", "mysql_cdr"), ("reason", reason)];
+        self.telemetry.value("otelcol_receiver_mysql_cdr_odd_rows", &labels).unwrap()
     }
 
     /// How it says it is doing.

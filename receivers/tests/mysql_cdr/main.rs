@@ -9,6 +9,7 @@
 )]
 
 mod accounts;
+mod alter;
 mod cel;
 mod collector;
 mod database;

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use mysql_async::Value;
-use mysql_async::binlog::events::{Event, EventData, RowsEventData};
+use mysql_async::binlog::events::{Event, EventData, OptionalMetadataField, RowsEventData, TableMapEvent};
 
 use crate::mysql_cdr::row::text;
-use crate::mysql_cdr::schema::Column;
+use crate::mysql_cdr::schema::{Column, Layout};
 use crate::mysql_cdr::table::BinlogPosition;
 use crate::mysql_cdr::time;
 
@@ -27,6 +27,8 @@ pub(in crate::mysql_cdr) enum Meaning<'a> {
     Rows(RowsEventData<'a>),
     /// A transaction is over, or something outside of any happened: the position moved.
     Moved,
+    /// The same, by a statement that can have changed a table. The database that it was run in stands before it.
+    Stated(String),
     /// Nothing that matters here.
     Nothing,
 }
@@ -56,7 +58,7 @@ impl Follower {
                 // reader does not know of yet.
                 let is_same = !self.position.file.is_empty() && name.starts_with(&self.position.file);
                 let file = if is_same { self.position.file.clone() } else { name.into_owned() };
-                self.position = BinlogPosition { file, offset };
+                self.position = BinlogPosition::new(file, offset);
                 Meaning::Moved
             }
             Some(EventData::TransactionPayloadEvent(_)) => {
@@ -64,7 +66,7 @@ impl Follower {
                 Meaning::Nothing
             }
             Some(EventData::XidEvent(_)) => self.moved(end),
-            Some(EventData::QueryEvent(query)) => self.statement(query.query_raw(), end),
+            Some(EventData::QueryEvent(query)) => self.statement(&query.schema(), query.query_raw(), end),
             Some(EventData::RowsEvent(rows)) => Meaning::Rows(rows),
             _ => Meaning::Nothing,
         })
@@ -72,7 +74,7 @@ impl Follower {
 
     /// Within a transaction there are statements that do not end it: savepoints, and comments that MariaDB sends in place
     /// of events that it does not send.
-    fn statement<'e>(&mut self, text: &[u8], end: u64) -> Meaning<'e> {
+    fn statement<'e>(&mut self, database: &str, text: &[u8], end: u64) -> Meaning<'e> {
         let is = |statement: &str| text.eq_ignore_ascii_case(statement.as_bytes());
         if is("BEGIN") {
             self.open = true;
@@ -82,7 +84,11 @@ impl Follower {
         if self.open && !is("COMMIT") && !is("ROLLBACK") {
             return Meaning::Nothing;
         }
-        self.moved(end)
+        let moved = self.moved(end);
+        if is("COMMIT") || is("ROLLBACK") {
+            return moved;
+        }
+        Meaning::Stated(format!("{database} {}", String::from_utf8_lossy(text)))
     }
 
     fn moved<'e>(&mut self, end: u64) -> Meaning<'e> {
@@ -97,7 +103,36 @@ impl Follower {
 
 /// Whether `a` comes before `b` in the log. Numbers at the ends of file names have six digits at least.
 pub(in crate::mysql_cdr) fn is_before(a: &BinlogPosition, b: &BinlogPosition) -> bool {
-    (a.file.len(), &a.file, a.offset) < (b.file.len(), &b.file, b.offset)
+    (a.file.len(), &a.file, a.offset, a.rows) < (b.file.len(), &b.file, b.offset, b.rows)
+}
+
+/// The names of a table's columns, where the log has them (`binlog_row_metadata=FULL`).
+///
+/// # Errors
+/// They cannot be read.
+pub(in crate::mysql_cdr) fn column_names(map: &TableMapEvent<'_>) -> std::io::Result<Vec<String>> {
+    for field in map.iter_optional_meta() {
+        if let OptionalMetadataField::ColumnName(names) = field? {
+            return names.iter_names().map(|name| Ok(name?.name().into_owned())).collect();
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Where the columns of a layout stand in rows of `total` columns with these names, if the log has them. `None`: they were
+/// written when the table had other columns, and nobody knows which.
+pub(in crate::mysql_cdr) fn places(
+    layout: &Layout,
+    total: usize,
+    names: &[String],
+) -> Option<Vec<Option<usize>>> {
+    if names.len() != total {
+        let places = || layout.columns.iter().map(|column| Some(column.ordinal)).collect();
+        return (total == layout.total).then(places);
+    }
+    let place = |column: &Column| names.iter().position(|name| name.eq_ignore_ascii_case(&column.name));
+    let places: Vec<Option<usize>> = layout.columns.iter().map(place).collect();
+    layout.is_enough(|place| places.get(place).is_some_and(Option::is_some)).then_some(places)
 }
 
 /// The text of a column's value, as a query would give it.
@@ -141,6 +176,8 @@ fn latin1(byte: u8) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mysql_cdr::config::Columns;
+    use crate::mysql_cdr::schema::tests::columns;
 
     fn column(data_type: &str, charset: &str) -> Column {
         Column {
@@ -174,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_position_is_between_transactions() {
-        let mut follower = Follower::at(BinlogPosition { file: "b.000001".to_owned(), offset: 4 });
+        let mut follower = Follower::at(BinlogPosition::new("b.000001".to_owned(), 4));
         for (statement, end, offset) in [
             ("CREATE TABLE cdr (n INT)", 100, 100),
             ("BEGIN", 200, 100),
@@ -184,17 +221,37 @@ mod tests {
             ("COMMIT", 600, 600),
             ("DROP TABLE cdr", 700, 700),
         ] {
-            let moved = matches!(follower.statement(statement.as_bytes(), end), Meaning::Moved);
+            let moved =
+                !matches!(follower.statement("asterisk", statement.as_bytes(), end), Meaning::Nothing);
             assert_eq!((moved, follower.position().offset), (offset == end, offset), "{statement}");
         }
     }
 
     #[test]
     fn files_are_in_the_order_of_their_numbers() {
-        let at = |file: &str, offset| BinlogPosition { file: file.to_owned(), offset };
+        let at = |file: &str, offset| BinlogPosition::new(file.to_owned(), offset);
         assert!(is_before(&at("binlog.000009", 900), &at("binlog.000010", 4)));
         assert!(is_before(&at("binlog.999999", 4), &at("binlog.1000000", 4)));
         assert!(is_before(&at("b.000001", 4), &at("b.000001", 5)));
         assert!(!is_before(&at("b.000001", 5), &at("b.000001", 5)));
+        assert!(is_before(&at("b.000001", 5), &BinlogPosition { rows: 1, ..at("b.000001", 5) }));
+    }
+
+    #[test]
+    fn columns_are_found_by_name_or_by_the_number_of_all() {
+        let found = columns(&["id", "start", "end", "disposition", "uniqueid", "note"]);
+        let names = Columns::default();
+        let layout = Layout::new("t".to_owned(), &found, &[], &names.shape(), false, 100).unwrap();
+        let of = |names: &[&str], total| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            places(&layout, total, &names)
+        };
+        let all = |places: [usize; 5]| Some(places.map(Some).to_vec());
+        assert_eq!(of(&[], 6), all([0, 1, 2, 3, 4]));
+        assert_eq!(of(&[], 7), None);
+        assert_eq!(of(&["x", "ID", "start", "end", "disposition", "uniqueid"], 6), all([1, 2, 3, 4, 5]));
+        let keyless = [None, Some(0), Some(1), Some(2), Some(3)].to_vec();
+        assert_eq!(of(&["start", "end", "disposition", "uniqueid"], 4), Some(keyless));
+        assert_eq!(of(&["start", "end", "ending", "uniqueid"], 4), None);
     }
 }
