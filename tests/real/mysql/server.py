@@ -157,9 +157,14 @@ KINDS = {
 }
 
 
+def own(folder):
+    """A server that starts removes the temporary tables that others have in a folder that they share."""
+    return {"cwd": folder, "env": {**os.environ, "TMPDIR": str(folder)}}
+
+
 def run(command, folder):
     with open(folder / "prepare.log", "w") as log:
-        done = subprocess.run(command, stdout=log, stderr=log, cwd=folder)
+        done = subprocess.run(command, stdout=log, stderr=log, **own(folder))
     if done.returncode != 0:
         raise NotAvailable(f"{command[0]} failed:\n{(folder / 'prepare.log').read_text()}")
 
@@ -193,7 +198,7 @@ def start(kind, folder, options):
     port = (folder / "port").read_text()
     place = [f"--port={port}", f"--socket={folder}/s.sock", f"--pid-file={folder}/pid", f"--log-error={folder}/error.log"]
     null = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([*server.command(data), *COMMON, *place, *options], cwd=folder, start_new_session=True, **null)
+    process = subprocess.Popen([*server.command(data), *COMMON, *place, *options], start_new_session=True, **own(folder), **null)
     (folder / "running").write_text(str(process.pid))
     deadline = time.monotonic() + PATIENCE
     while not answers(folder / "s.sock"):
