@@ -15,6 +15,7 @@ fn bench(queue: &str, settings: &str) -> Bench {
     bench.with(&format!("'{there}'"), &format!("'{there}/new/storage', create_directory: true"))
 }
 
+/// Where [`power_off`] reads what the program did: for [`Under::Recorded`].
 pub(crate) fn trace(bench: &Bench) -> PathBuf {
     bench.dir.path().join("trace")
 }

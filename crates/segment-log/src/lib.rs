@@ -3,7 +3,11 @@
 mod log;
 mod names;
 mod open;
+mod sync;
+mod unused;
 
-pub use log::{ENDING, Place, sync_names, sync_parent, unused};
+pub use log::{ENDING, Place};
 pub use names::space_name;
 pub use open::{OpenError, open, patiently};
+pub use sync::{sync_names, sync_parent};
+pub use unused::unused;

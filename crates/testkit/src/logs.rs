@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::field::{Field, Visit};
-use tracing::subscriber::Interest;
+use tracing::subscriber::NoSubscriber;
 use tracing::{Event, Subscriber, span};
 
 /// Keeps log lines of level debug and up, for the thread that holds the guard of [`LogCapture::start`].
@@ -14,8 +14,9 @@ pub struct LogCapture(Arc<Mutex<Vec<String>>>);
 impl LogCapture {
     /// Captures what the current thread logs until the guard is dropped.
     pub fn start() -> (Self, tracing::subscriber::DefaultGuard) {
-        // An error only says that it is there already.
-        _ = tracing::subscriber::set_global_default(Silent);
+        // Where this one were alone, a line that another thread comes to first would count as one that nobody wants, in all
+        // threads. An error only says that it is there already.
+        _ = tracing::subscriber::set_global_default(NoSubscriber::default());
         let capture = Self::default();
         let guard = tracing::subscriber::set_default(capture.clone());
         (capture, guard)
@@ -30,34 +31,6 @@ impl LogCapture {
             .map(str::to_owned)
             .collect()
     }
-}
-
-/// Takes nothing, from threads that do not capture. Without it a line that such a thread comes to first would count as one
-/// that nobody wants, in all threads.
-struct Silent;
-
-impl Subscriber for Silent {
-    fn register_callsite(&self, _: &'static tracing::Metadata<'static>) -> Interest {
-        Interest::sometimes()
-    }
-
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        false
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, _: &Event<'_>) {}
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
 }
 
 struct Line {

@@ -2,6 +2,7 @@
 //! summary of what was lost. A backend that is away for a night must not fill the log.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -60,13 +61,10 @@ impl Notices {
 
     /// An attempt failed and another follows after `wait`.
     pub(crate) fn failing(&self, error: &ConsumeError, wait: Duration) {
-        let mut state = self.state();
-        self.down.store(true, Ordering::Release);
+        // Always the newest reason: what keeps a backend away changes.
+        let Some(mut state) = self.note(&self.down, Some(error), |state| &mut state.backend) else { return };
         state.attempts += 1;
         let now = Instant::now();
-        // Always the newest reason: what keeps a backend away changes.
-        state.backend = Some(error.to_string());
-        self.report(&state);
         if state.since.is_some() {
             tracing::debug!(component = %self.id, "otelcol.signal" = %self.signal, error = %error, "still failing");
             return;
@@ -86,13 +84,8 @@ impl Notices {
 
     /// The backend has answered, and taken the data or `refused` them for good.
     pub(crate) fn answers(&self, refused: Option<&ConsumeError>) {
-        if refused.is_none() && !self.down.load(Ordering::Acquire) {
-            return;
-        }
-        let mut state = self.state();
-        self.down.store(refused.is_some(), Ordering::Release);
-        state.backend = refused.map(ToString::to_string);
-        self.report(&state);
+        let refused = refused.map(|error| error as &dyn Display);
+        let Some(mut state) = self.note(&self.down, refused, |state| &mut state.backend) else { return };
         let Some(since) = state.since.take() else { return };
         let failed_attempts = std::mem::take(&mut state.attempts);
         let lost: u64 = state.lost.drain().map(|(_, lost)| lost.unsaid).sum();
@@ -106,33 +99,34 @@ impl Notices {
     }
 
     /// The queue has taken data, or why it did not, or not to where it should keep them.
-    pub(crate) fn takes(&self, trouble: Option<&dyn std::fmt::Display>) {
-        if trouble.is_none() && !self.stuck.load(Ordering::Acquire) {
-            return;
-        }
-        let mut state = self.state();
-        self.stuck.store(trouble.is_some(), Ordering::Release);
-        state.queue = trouble.map(ToString::to_string);
-        self.report(&state);
+    pub(crate) fn takes(&self, trouble: Option<&dyn Display>) {
+        self.note(&self.stuck, trouble, |state| &mut state.queue);
     }
 
-    fn report(&self, state: &State) {
+    /// Notes and reports a trouble, or that there is none any more. None where all was well and is.
+    fn note(
+        &self,
+        there: &AtomicBool,
+        trouble: Option<&dyn Display>,
+        place: fn(&mut State) -> &mut Option<String>,
+    ) -> Option<MutexGuard<'_, State>> {
+        if trouble.is_none() && !there.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut state = self.state();
+        there.store(trouble.is_some(), Ordering::Release);
+        *place(&mut state) = trouble.map(ToString::to_string);
         let troubles: Vec<&str> =
             [&state.backend, &state.queue].into_iter().flatten().map(String::as_str).collect();
         self.status.report(match troubles[..] {
             [] => Status::Ok,
             _ => Status::Recoverable(troubles.join("; ")),
         });
+        Some(state)
     }
 
     /// Items are lost: the first of a reason is logged at once, later ones as sums. `what` is the sentence.
-    pub(crate) fn lost(
-        &self,
-        reason: &'static str,
-        items: usize,
-        error: &dyn std::fmt::Display,
-        what: &'static str,
-    ) {
+    pub(crate) fn lost(&self, reason: &'static str, items: usize, error: &dyn Display, what: &'static str) {
         let items = items as u64;
         let now = Instant::now();
         let mut state = self.state();

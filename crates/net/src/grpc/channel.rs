@@ -192,9 +192,8 @@ impl Current {
 
     /// Lets go of the connection with this pulse, unless another one has taken its place.
     fn forget(&self, pulse: &Arc<Pulse>) {
-        let mut current = self.lock();
-        let forgotten = current.take_if(|link| Arc::ptr_eq(&link.pulse, pulse));
-        drop(current);
+        let forgotten = self.lock().take_if(|link| Arc::ptr_eq(&link.pulse, pulse));
+        // Outside of the lock: it takes its streams with it.
         drop(forgotten);
     }
 

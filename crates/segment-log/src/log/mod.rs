@@ -9,9 +9,9 @@ mod segments;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -23,15 +23,17 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use record::{HEADER, Header};
+pub(crate) use segment::list;
 pub(crate) use segments::Damage;
 pub use segments::Place;
 use segments::{Entry, Segments};
 
 use crate::open::OpenError;
+use crate::sync::sync_names;
 
 /// How the directory of a log ends.
 pub const ENDING: &str = "queue";
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 
 /// A log in a directory of its own, which a lock keeps others out of.
 pub(crate) struct SegmentLog {
@@ -222,47 +224,10 @@ impl StorageLog for SegmentLog {
     }
 }
 
-/// Brings the name of a file or directory to the disk.
-///
-/// # Errors
-/// The directory that it is in can not be opened or synced.
-pub fn sync_parent(path: &Path) -> std::io::Result<()> {
-    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
-}
-
-/// The logs in `directory` that hold something and that nobody has open, with their sizes in bytes. Blocks on the disk.
-pub fn unused(directory: &Path) -> Vec<(PathBuf, u64)> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    let logs = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let logs = logs.filter(|log| log.extension().is_some_and(|ending| ending == ENDING));
-    let size = |log: &Path| -> u64 {
-        let sizes = segment::list(log).unwrap_or_default().into_iter().map(|(_, path)| path.metadata());
-        sizes.filter_map(|found| Some(found.ok()?.len())).sum()
-    };
-    let mut found: Vec<_> = logs.map(|log| (size(&log), log)).filter(|(size, _)| *size > 0).collect();
-    // Whoever has it open has its lock, in this process or another.
-    found.retain(|(_, log)| {
-        take_lock(&log.join(LOCK), &|why| OpenError::Failed(StorageError(why.to_string()))).is_ok()
-    });
-    found.sort_unstable();
-    found.into_iter().map(|(size, log)| (log, size)).collect()
-}
-
-/// Brings the name of a directory, and of all that it is in, to the disk: what is in it is lost all the same where one of
-/// them is not there. Whoever made them may have been killed before.
-///
-/// # Errors
-/// The directory is not there, or one that it is in can not be synced.
-pub fn sync_names(directory: &Path) -> std::io::Result<()> {
-    let directory = directory.canonicalize()?;
-    directory.ancestors().try_for_each(|path| match sync_parent(path) {
-        // Nor can this user have made something there.
-        Err(why) if why.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
-        synced => synced,
-    })
-}
-
-fn take_lock(path: &Path, failed: &impl Fn(&dyn std::fmt::Display) -> OpenError) -> Result<File, OpenError> {
+pub(crate) fn take_lock(
+    path: &Path,
+    failed: &impl Fn(&dyn std::fmt::Display) -> OpenError,
+) -> Result<File, OpenError> {
     let lock = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path);
     let lock = lock.map_err(|why| failed(&why))?;
     match lock.try_lock() {

@@ -78,7 +78,7 @@ impl Segment {
 }
 
 /// The segments in a directory with the numbers of their first records, oldest first.
-pub(super) fn list(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+pub(crate) fn list(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
