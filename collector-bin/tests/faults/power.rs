@@ -8,6 +8,9 @@ use crate::kill::{PLAIN, SAFE, somewhen};
 use crate::program::{Bench, Program, Under, can_trace};
 use crate::unsynced::Disk;
 
+/// What `strace` writes of a process that was killed.
+const END: &str = "+++ killed by SIGKILL +++";
+
 /// A bench whose storage is two directories below the one that is there.
 fn bench(queue: &str, settings: &str) -> Bench {
     let bench = Bench::with_storage(queue, settings, "", "");
@@ -22,10 +25,13 @@ pub(crate) fn trace(bench: &Bench) -> PathBuf {
 
 /// Ends the program at once, and takes from its disk what `kept` says. Gives the number of names and sectors lost.
 pub(crate) async fn power_off(bench: &Bench, program: Program, kept: impl FnMut() -> bool) -> (usize, usize) {
-    let end = format!("{} +++ killed by SIGKILL +++\n", program.pid());
+    let pid = program.pid().to_string();
     program.kill();
     let read = || std::fs::read_to_string(trace(bench)).unwrap();
-    bench.until(|| read().ends_with(&end), "all is written down").await;
+    // The process comes last, after its threads; a number of less than five digits is followed by more than one space.
+    let is_end =
+        |line: &str| line.split_once(' ').is_some_and(|(of, what)| of == pid && what.trim_start() == END);
+    bench.until(|| read().lines().last().is_some_and(is_end), "all is written down").await;
     Disk::read(&read(), &bench.storage()).lose(kept)
 }
 
