@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::status::{Board, StatusReporter};
 use crate::telemetry::Telemetry;
-use crate::{Clock, ComponentId, FeatureGates, Handover, Kind, Memory, Tasks};
+use crate::{Clock, ComponentId, FeatureGates, Handover, Kind, Memory, Shelf, Tasks};
 
 /// The name and version of the program that embeds the collector.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Shared {
     /// Use of memory.
     pub memory: Memory,
     /// State kept over a reload.
-    pub handover: Handover,
+    pub shelf: Shelf,
     /// The program.
     pub build: BuildInfo,
     /// Behaviours that the command line switched.
@@ -62,7 +62,7 @@ pub struct Context {
     pub clock: Clock,
     /// Use of memory.
     pub memory: Memory,
-    /// State kept over a reload.
+    /// State of its own kept over a reload.
     pub handover: Handover,
     /// The program.
     pub build: BuildInfo,
@@ -81,6 +81,7 @@ impl Context {
             "Panics of a component that were caught; each is a bug.",
             &[("component", &id.to_string()), ("kind", kind.as_str())],
         );
+        let handover = shared.shelf.place(name.clone());
         let failure = Failure::new(name, status.clone(), panics);
         Self {
             kind,
@@ -90,7 +91,7 @@ impl Context {
             telemetry: shared.telemetry.clone(),
             clock: shared.clock.clone(),
             memory: shared.memory.clone(),
-            handover: shared.handover.clone(),
+            handover,
             build: shared.build.clone(),
             gates: shared.gates.clone(),
             failure,

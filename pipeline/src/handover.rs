@@ -3,70 +3,90 @@
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use crate::{ComponentId, Kind};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Default)]
-struct Shelf {
-    values: HashMap<(Kind, ComponentId, &'static str), Box<dyn Any + Send>>,
-    heirs: HashSet<(Kind, ComponentId)>,
+struct State {
+    values: HashMap<(String, &'static str), Box<dyn Any + Send>>,
+    heirs: HashSet<String>,
     /// Only for those heirs.
     closed: bool,
 }
 
-/// A shelf between the instances of one component. At shutdown the old instance puts its sockets and kept state there;
-/// the instance that a reload starts in its place takes them. What nobody takes is dropped when the reload is over.
+/// What instances of all components leave for those that a reload starts in their place. What nobody takes is dropped when
+/// the reload is over.
 #[derive(Clone, Default)]
-pub struct Handover(Arc<Mutex<Shelf>>);
+pub struct Shelf(Arc<Mutex<State>>);
 
-impl Handover {
-    /// Leaves `value` for the next instance of the component.
-    pub fn put<T: Any + Send>(&self, kind: Kind, id: &ComponentId, what: &'static str, value: T) {
-        let mut shelf = self.lock();
-        if !shelf.closed || shelf.heirs.contains(&(kind, id.clone())) {
-            shelf.values.insert((kind, id.clone(), what), Box::new(value));
-        }
+impl Shelf {
+    /// The place of an instance by its name in health checks and logs: `exporter otlp (traces)`.
+    pub(crate) fn place(&self, instance: String) -> Handover {
+        Handover { shelf: self.clone(), instance }
     }
 
-    /// Takes what the previous instance left, if it is of type `T`.
-    pub fn take<T: Any + Send>(&self, kind: Kind, id: &ComponentId, what: &'static str) -> Option<T> {
-        let value = self.lock().values.remove(&(kind, id.clone(), what))?;
-        value.downcast().ok().map(|value| *value)
-    }
-
-    /// Whether another instance of the component is about to start: what would have to be ended at a shutdown can go on.
-    pub fn has_heir(&self, kind: Kind, id: &ComponentId) -> bool {
-        self.lock().heirs.contains(&(kind, id.clone()))
-    }
-
-    /// Says which components are about to be exchanged, for whoever does that.
-    pub fn expect_heirs(&self, heirs: impl IntoIterator<Item = (Kind, ComponentId)>) {
+    /// Says which instances are about to be exchanged, for whoever does that.
+    pub fn expect_heirs(&self, heirs: impl IntoIterator<Item = String>) {
         self.lock().heirs = heirs.into_iter().collect();
     }
 
     /// Everything stops: what is left from now on, or was, for nobody who is about to start is dropped at once. A socket
     /// that waits here would go on listening.
     pub(crate) fn close(&self) {
-        let mut shelf = self.lock();
-        let Shelf { values, heirs, closed } = &mut *shelf;
-        *closed = true;
-        values.retain(|(kind, id, _), _| heirs.contains(&(*kind, id.clone())));
+        let mut state = self.lock();
+        state.closed = true;
+        let (kept, dropped) = mem::take(&mut state.values)
+            .into_iter()
+            .partition::<HashMap<_, _>, _>(|((instance, _), _)| state.heirs.contains(instance));
+        state.values = kept;
+        drop(state);
+        // Outside of the lock: it may have something to say about its end.
+        drop(dropped);
     }
 
     /// The exchange or the stop is over.
     pub(crate) fn clear(&self) {
-        *self.lock() = Shelf::default();
+        let state = mem::take(&mut *self.lock());
+        drop(state);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Shelf> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Handover {
+impl fmt::Debug for Shelf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Handover({})", self.lock().values.len())
+        write!(f, "Shelf({})", self.lock().values.len())
+    }
+}
+
+/// The place on the shelf that belongs to an instance and its successor. At shutdown the old instance puts its sockets and
+/// kept state there; the one that a reload starts in its place takes them.
+#[derive(Debug, Clone)]
+pub struct Handover {
+    shelf: Shelf,
+    instance: String,
+}
+
+impl Handover {
+    /// Leaves `value` for the next instance.
+    pub fn put<T: Any + Send>(&self, what: &'static str, value: T) {
+        let mut state = self.shelf.lock();
+        if !state.closed || state.heirs.contains(&self.instance) {
+            state.values.insert((self.instance.clone(), what), Box::new(value));
+        }
+    }
+
+    /// Takes what the previous instance left, if it is of type `T`.
+    pub fn take<T: Any + Send>(&self, what: &'static str) -> Option<T> {
+        let value = self.shelf.lock().values.remove(&(self.instance.clone(), what))?;
+        value.downcast().ok().map(|value| *value)
+    }
+
+    /// Whether another instance is about to start: what would have to be ended at a shutdown can go on.
+    pub fn has_heir(&self) -> bool {
+        self.shelf.lock().heirs.contains(&self.instance)
     }
 }
 
@@ -76,24 +96,26 @@ mod tests {
 
     #[test]
     fn a_value_is_taken_once_and_by_its_owner() {
-        let shelf = Handover::default();
-        let id = ComponentId::new("statsd");
-        shelf.put(Kind::Receiver, &id, "gauges", vec![1_u8]);
-        assert_eq!(shelf.take::<Vec<u8>>(Kind::Exporter, &id, "gauges"), None);
-        assert_eq!(shelf.take::<Vec<u8>>(Kind::Receiver, &id, "gauges"), Some(vec![1]));
-        assert_eq!(shelf.take::<Vec<u8>>(Kind::Receiver, &id, "gauges"), None);
+        let shelf = Shelf::default();
+        let [traces, metrics] = ["traces", "metrics"].map(|name| shelf.place(name.to_owned()));
+        traces.put("queue", vec![1_u8]);
+        assert_eq!(metrics.take::<Vec<u8>>("queue"), None);
+        assert_eq!(traces.take::<Vec<u8>>("socket"), None);
+        assert_eq!(traces.clone().take::<Vec<u8>>("queue"), Some(vec![1]));
+        assert_eq!(traces.take::<Vec<u8>>("queue"), None);
     }
 
     #[test]
     fn a_closed_shelf_keeps_only_what_an_heir_will_take() {
-        let shelf = Handover::default();
-        let (heir, childless) = (ComponentId::new("heir"), ComponentId::new("childless"));
-        shelf.expect_heirs([(Kind::Receiver, heir.clone())]);
+        let shelf = Shelf::default();
+        let [heir, childless] = ["heir", "childless"].map(|name| shelf.place(name.to_owned()));
+        shelf.expect_heirs(["heir".to_owned()]);
+        assert_eq!((heir.has_heir(), childless.has_heir()), (true, false));
         let put = |what| {
-            shelf.put(Kind::Receiver, &heir, what, 1);
-            shelf.put(Kind::Receiver, &childless, what, 2);
+            heir.put(what, 1);
+            childless.put(what, 2);
         };
-        let take = |id, what| shelf.take::<i32>(Kind::Receiver, id, what);
+        let take = |place: &Handover, what| place.take::<i32>(what);
         put("before");
         shelf.close();
         put("after");

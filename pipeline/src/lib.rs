@@ -33,7 +33,7 @@ pub use factory::{
     Prepared, ProcessorFactory, ReceiverFactory,
 };
 pub use gates::{FeatureGates, GATES, Gate};
-pub use handover::Handover;
+pub use handover::{Handover, Shelf};
 pub use host::Host;
 pub use id::{ComponentId, IdError, Kind, PipelineId};
 pub use memory::{Admitted, Memory, MemoryLimit};

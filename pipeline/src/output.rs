@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use otelcol_pdata::{Batch, Signal};
-use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
-use tokio::time::Instant;
+use tokio::sync::{Notify, OwnedRwLockWriteGuard, RwLock};
+use tokio::time::{Instant, timeout_at};
 
 use crate::failure::Failure;
 use crate::telemetry::{Counter, Telemetry};
@@ -22,8 +24,13 @@ pub(crate) type Targets = Vec<Arc<dyn Consumer>>;
 #[derive(Clone)]
 pub struct Output {
     targets: Arc<RwLock<Targets>>,
+    /// Wakes who waits for a consumer that is about to be exchanged.
+    interrupt: Arc<Notify>,
     counts: Option<Counts>,
 }
+
+/// When data that an exchange could not wait for may come again.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Counts what is taken and what is not. The counters are made when there is something to count, so that a receiver
 /// of metrics shows none of spans.
@@ -51,12 +58,12 @@ impl Counts {
 impl Output {
     /// An output without a consumer.
     pub fn new() -> Self {
-        Self { targets: Arc::default(), counts: None }
+        Self::from(Targets::new())
     }
 
     /// An output to one consumer.
     pub fn to(consumer: Arc<dyn Consumer>) -> Self {
-        Self { targets: Arc::new(RwLock::new(vec![consumer])), counts: None }
+        Self::from(vec![consumer])
     }
 
     /// Whether anything is behind this output.
@@ -71,7 +78,13 @@ impl Output {
     pub async fn consume(&self, batch: Batch) -> Result<(), ConsumeError> {
         let items = batch.items() as u64;
         let targets = self.targets.read().await;
-        let result = deliver(&targets, batch).await;
+        let result = tokio::select! {
+            biased;
+            result = deliver(&targets, batch) => result,
+            () = self.interrupt.notified() => {
+                Err(ConsumeError::refused("the configuration is being exchanged", Some(AGAIN_AFTER)))
+            }
+        };
         drop(targets);
         if let Some(counts) = &self.counts {
             counts.add(result.is_ok(), items);
@@ -79,9 +92,15 @@ impl Output {
         result
     }
 
-    /// Holds new batches back and waits until those under way are through. Data flows again when the hold is released.
-    pub(crate) async fn hold(&self, deadline: Instant) -> Option<Hold> {
-        tokio::time::timeout_at(deadline, Arc::clone(&self.targets).write_owned()).await.ok().map(Hold)
+    /// Holds new batches back and waits until those under way are through: those that are not at `patience` are refused.
+    /// Data flows again when the hold is released. None if something does not come to rest by `deadline`.
+    pub(crate) async fn hold(&self, patience: Instant, deadline: Instant) -> Option<Hold> {
+        let mut targets = pin!(Arc::clone(&self.targets).write_owned());
+        if let Ok(targets) = timeout_at(patience, &mut targets).await {
+            return Some(Hold(targets));
+        }
+        self.interrupt.notify_waiters();
+        timeout_at(deadline, targets).await.ok().map(Hold)
     }
 
     /// Sets the consumers of an output that nothing flows through yet.
@@ -91,7 +110,13 @@ impl Output {
 
     /// The same way out, counting what its consumers accept and refuse.
     pub(crate) fn counted(&self, make: impl FnOnce() -> (Counter, Counter) + Send + 'static) -> Self {
-        Self { targets: Arc::clone(&self.targets), counts: Some(Counts::new(make)) }
+        Self { counts: Some(Counts::new(make)), ..self.clone() }
+    }
+}
+
+impl From<Targets> for Output {
+    fn from(targets: Targets) -> Self {
+        Self { targets: Arc::new(RwLock::new(targets)), interrupt: Arc::default(), counts: None }
     }
 }
 

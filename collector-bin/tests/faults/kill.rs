@@ -139,19 +139,19 @@ async fn a_second_sigterm_does_not_wait_for_the_backend() {
     bench.until(|| bench.log().contains(told), told).await;
 }
 
-/// The same in a reload that exchanges the exporter, which takes 20 seconds.
-async fn reloading(bench: &Bench) -> Program {
-    let program = holding(bench).await;
-    bench.begin_reload(&program, "{num_consumers: 2}", "{num_consumers: 3}");
+/// The same in a reload that takes the exporter out, which tries to send for 20 seconds.
+async fn reloading() -> (Bench, Program) {
+    let bench = Bench::new("{num_consumers: 2}", "", "").with("exporters:\n", "exporters:\n  nop:\n");
+    let program = holding(&bench).await;
+    bench.begin_reload(&program, "exporters: [otlp]", "exporters: [nop]");
     let told = "Config updated, restart service";
     bench.until(|| bench.log().contains(told), told).await;
-    program
+    (bench, program)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sigterm_during_a_reload_takes_nothing_more_and_still_sends_what_is_held() {
-    let bench = Bench::new("{num_consumers: 2}", "", "");
-    let program = reloading(&bench).await;
+    let (bench, program) = reloading().await;
     let clients = [bench.client(), bench.client()];
     let [one, two] = clients.each_ref().map(|client| offer(client, &bench.ledger, 10));
     let stopping = async {
@@ -176,8 +176,7 @@ async fn a_sigterm_during_a_reload_takes_nothing_more_and_still_sends_what_is_he
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_sigterm_does_not_wait_for_a_reload() {
-    let bench = Bench::new("{num_consumers: 2}", "", "");
-    let program = reloading(&bench).await;
+    let (bench, program) = reloading().await;
     program.signal();
     let told = "Received signal from OS";
     bench.until(|| bench.log().contains(told), told).await;

@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::config::{BatchConfig, Sizer};
-use super::exporter::Core;
 use super::job::{Content, Job, Share};
+use super::sending::Core;
 
 /// What is still too small to be sent.
 struct Pending {

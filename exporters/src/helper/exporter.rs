@@ -2,14 +2,13 @@
 
 use std::any::Any;
 use std::fmt::Display;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use otelcol_confmap::GoDuration;
 use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::status::Status;
+use otelcol_pipeline::storage::StorageError;
 use otelcol_pipeline::telemetry::Counter;
 use otelcol_pipeline::{Component, ComponentError, ComponentId, ConsumeError, Consumer, Context, Host};
 use otelcol_segment_log::Place;
@@ -19,10 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::batcher::Batcher;
 use super::config::{QueueConfig, RetryConfig};
-use super::job::{Job, Share, settle};
+use super::inheritance::{Inheritance, Left};
+use super::job::{Job, unsent};
 use super::notices::Notices;
 use super::queue::Queue;
-use super::retry::{Backoff, random};
+use super::sending::{Core, Jobs};
 use super::stats::{QueueGauges, Reason, Stats};
 
 /// What a backend said to a batch that it took.
@@ -95,9 +95,6 @@ pub struct Settings {
     pub log: Option<OwnLog>,
 }
 
-/// The longest wait between two attempts of a stop, whose time is short; a backend may ask for a longer one.
-const AT_A_STOP: Duration = Duration::from_secs(1);
-
 /// A place on disk that is the exporter's own.
 #[derive(Debug, Clone)]
 pub struct OwnLog {
@@ -106,6 +103,12 @@ pub struct OwnLog {
     /// Counts batches that are not what was written.
     pub corrupt: Counter,
 }
+
+/// How long an exporter that is exchanged sends what waits, before its successor goes on with it.
+const UNTIL_EXCHANGED: Duration = Duration::from_secs(5);
+
+/// Under this name it leaves what waits in memory.
+const LEFT: &str = "queue";
 
 /// How long an exporter that is exchanged may take to let go of its log.
 const LOG_TIMEOUT: Duration = Duration::from_secs(1);
@@ -122,21 +125,6 @@ struct WithQueue {
     log: Option<OwnLog>,
     queue: Arc<Queue>,
     jobs: Mutex<Option<mpsc::UnboundedReceiver<Job>>>,
-}
-
-/// What the tasks that send share with the exporter.
-pub(crate) struct Core {
-    sender: Box<dyn Sender>,
-    signal: Signal,
-    timeout: Duration,
-    retry: Option<RetryConfig>,
-    stats: Stats,
-    notices: Notices,
-    /// Producers wait for the result, and a failure is theirs to handle.
-    answers: bool,
-    draining: CancellationToken,
-    /// The backend did not take a batch that is on disk after the stop: the others stay there.
-    leaves_stored: AtomicBool,
 }
 
 impl Exporter {
@@ -156,7 +144,8 @@ impl Exporter {
             notices: Notices::new(&context, signal),
             answers,
             draining: CancellationToken::new(),
-            leaves_stored: AtomicBool::new(false),
+            exchanged: CancellationToken::new(),
+            inheritance: Inheritance::default(),
         };
         Arc::new(Self { context, core: Arc::new(core), queue })
     }
@@ -182,6 +171,23 @@ impl Exporter {
             );
         }
         Ok(())
+    }
+
+    /// Goes on with what waited in the memory of the previous instance.
+    async fn inherit(&self, with: &WithQueue) {
+        // Who waits for results answers for them, and nobody waits for these.
+        let left = if self.core.answers { None } else { self.context.handover.take::<Left>(LEFT) };
+        let Some(left) = left.map(Left::take) else { return };
+        let (batches, items) = (left.len(), left.iter().map(Batch::items).sum::<usize>());
+        for batch in left {
+            let items = batch.items();
+            let not_stored = with.queue.take_over(batch).await;
+            self.note_stored(items, not_stored);
+        }
+        tracing::info!(
+            component = %self.context.id, "otelcol.signal" = %self.core.signal, batches, items,
+            "what waited in the queue under the old configuration is sent under the new one"
+        );
     }
 
     /// Spawns the tasks between the queue and the backend.
@@ -238,6 +244,10 @@ impl Exporter {
     /// Sends what waits, by `deadline`. Gives the number of items that are lost; what is on disk stays there.
     async fn drain(&self, queue: &Queue, deadline: Instant) -> usize {
         queue.close();
+        let exchange = (Instant::now() + UNTIL_EXCHANGED).min(deadline);
+        if self.context.handover.has_heir() && !self.context.tasks.wait(exchange).await {
+            self.core.exchanged.cancel();
+        }
         if !self.context.tasks.wait(deadline).await {
             // The tasks hold at an await and end there at once.
             self.context.tasks.stop(Instant::now() + Duration::from_secs(1)).await;
@@ -267,20 +277,9 @@ impl Exporter {
         let items = batch.items();
         match queue.offer(batch).await {
             Ok(taken) => {
-                self.core.notices.takes(taken.not_stored.as_ref().map(|why| why as &dyn Display));
-                if let Some(why) = taken.not_stored {
-                    self.core.stats.not_stored.add(items as u64);
-                    self.core.notices.lost(
-                        "not_stored",
-                        items,
-                        &why,
-                        "The storage of the queue can not take data. Keeping it in memory only.",
-                    );
-                }
+                self.note_stored(items, taken.not_stored);
                 let Some(answer) = taken.answer else { return Ok(()) };
-                answer.await.unwrap_or_else(|_| {
-                    Err(ConsumeError::retryable("the exporter stopped before the batch was sent", None))
-                })
+                answer.await.unwrap_or_else(|_| Err(unsent()))
             }
             Err(error) => {
                 self.core.stats.enqueue_failed.add(items as u64);
@@ -289,6 +288,14 @@ impl Exporter {
                 Err(error)
             }
         }
+    }
+
+    fn note_stored(&self, items: usize, not_stored: Option<StorageError>) {
+        self.core.notices.takes(not_stored.as_ref().map(|why| why as &dyn Display));
+        let Some(why) = not_stored else { return };
+        self.core.stats.not_stored.add(items as u64);
+        let what = "The storage of the queue can not take data. Keeping it in memory only.";
+        self.core.notices.lost("not_stored", items, &why, what);
     }
 }
 
@@ -306,6 +313,7 @@ impl Component for Exporter {
         self.core.sender.start(host).await?;
         if let Some(with) = &self.queue {
             self.open_storage(with, host).await?;
+            self.inherit(with).await;
             self.run_queue(with);
         }
         self.context.status.report(Status::Ok);
@@ -313,11 +321,17 @@ impl Component for Exporter {
     }
 
     async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
+        if self.context.handover.has_heir() && !self.core.answers {
+            self.core.inheritance.expect_heir();
+        }
         self.core.sender.hurry();
         self.core.draining.cancel();
         let mut lost = 0;
         if let Some(with) = &self.queue {
             lost = self.drain(&with.queue, deadline).await;
+        }
+        if self.core.inheritance.has_heir() {
+            self.context.handover.put(LEFT, Left::new(&self.core));
         }
         let closed = self.core.sender.shutdown(deadline).await;
         if lost > 0 {
@@ -341,165 +355,5 @@ impl Consumer for Exporter {
         }
         let delivered = self.core.deliver(&batch, true).await;
         delivered.map_err(|given_up| self.core.give_up(batch.items(), given_up))
-    }
-}
-
-/// Where the tasks that send take their jobs from.
-trait Jobs: Send + 'static {
-    fn next(&mut self) -> impl Future<Output = Option<Job>> + Send;
-}
-
-impl Jobs for mpsc::UnboundedReceiver<Job> {
-    async fn next(&mut self) -> Option<Job> {
-        self.recv().await
-    }
-}
-
-impl Jobs for mpsc::Receiver<Job> {
-    async fn next(&mut self) -> Option<Job> {
-        self.recv().await
-    }
-}
-
-/// Counts the items of a batch as lost when a panic unwinds through the task that sends it.
-struct CountPanic<'a> {
-    stats: &'a Stats,
-    items: usize,
-}
-
-impl Drop for CountPanic<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.stats.send_failed.add(self.items as u64);
-            self.stats.dropped(Reason::Panic).add(self.items as u64);
-        }
-    }
-}
-
-/// A batch was given up.
-struct GaveUp {
-    reason: Reason,
-    error: ConsumeError,
-}
-
-impl Core {
-    async fn consume_jobs(&self, jobs: &AsyncMutex<impl Jobs>) {
-        loop {
-            // The lock is held while waiting: the others wait for their turn.
-            let next = jobs.lock().await.next().await;
-            let Some(job) = next else { return };
-            let Some((batch, shares)) = self.load(job).await else { continue };
-            let _count = CountPanic { stats: &self.stats, items: batch.items() };
-            let is_stored = shares.iter().all(Share::is_stored);
-            match self.deliver(&batch, is_stored || self.answers).await {
-                Ok(()) => settle(shares, &Ok(())),
-                // Stays on disk for the next start, as all that waits there.
-                Err(given_up) if is_stored && given_up.reason == Reason::Shutdown => {
-                    self.leaves_stored.store(true, Ordering::Relaxed);
-                }
-                Err(given_up) => settle(shares, &Err(self.give_up(batch.items(), given_up))),
-            }
-        }
-    }
-
-    /// The batch of a job. None where it stays on disk for the next start, or can not be read, which is counted.
-    pub(crate) async fn load(&self, job: Job) -> Option<(Batch, Vec<Share>)> {
-        if job.is_stored() && self.leaves_stored.load(Ordering::Relaxed) {
-            return None;
-        }
-        match job.load().await {
-            Ok(loaded) => Some(loaded),
-            Err(unreadable) => {
-                let error = ConsumeError::permanent(unreadable.why);
-                let error = self.give_up(unreadable.items, GaveUp { reason: Reason::Unreadable, error });
-                settle(unreadable.shares, &Err(error));
-                None
-            }
-        }
-    }
-
-    /// Counts and tells that a batch is given up: lost where the queue had accepted it, else handed back.
-    fn give_up(&self, items: usize, GaveUp { reason, error }: GaveUp) -> ConsumeError {
-        self.stats.send_failed.add(items as u64);
-        if self.answers {
-            self.notices.lost(reason.as_str(), items, &error, "Exporting failed. Rejecting data.");
-            return error;
-        }
-        self.stats.dropped(reason).add(items as u64);
-        self.notices.lost(reason.as_str(), items, &error, "Exporting failed. Dropping data.");
-        error
-    }
-
-    /// Makes attempts until one goes well or there is no point in another. `is_kept`: what is given up at a stop is not
-    /// lost, as it is on disk or its producer has it.
-    async fn deliver(&self, batch: &Batch, is_kept: bool) -> Result<(), GaveUp> {
-        let sent = self.attempts(batch, is_kept).await?;
-        let rejected = sent.rejected.min(batch.items());
-        self.stats.sent.add((batch.items() - rejected) as u64);
-        self.note_partial_success(&sent, rejected);
-        Ok(())
-    }
-
-    fn note_partial_success(&self, sent: &Sent, rejected: usize) {
-        if rejected == 0 && sent.message.is_empty() {
-            return;
-        }
-        self.stats.send_failed.add(rejected as u64);
-        self.stats.dropped(Reason::PartialSuccess).add(rejected as u64);
-        let message = if sent.message.is_empty() { "no reason given" } else { &sent.message };
-        self.notices.lost(Reason::PartialSuccess.as_str(), rejected, &message, "Partial success response");
-    }
-
-    async fn attempts(&self, batch: &Batch, is_kept: bool) -> Result<Sent, GaveUp> {
-        let started = Instant::now();
-        let mut backoff = self.retry.as_ref().map(Backoff::new);
-        let mut progress = Progress::default();
-        loop {
-            let draining = self.draining.is_cancelled();
-            let error = match self.attempt(batch, &mut progress).await {
-                Ok(sent) => {
-                    self.notices.answers(None);
-                    return Ok(sent);
-                }
-                Err(error) if error.is_permanent() => {
-                    self.notices.answers(Some(&error));
-                    return Err(GaveUp { reason: Reason::Permanent, error });
-                }
-                Err(error) => error,
-            };
-            let (Some(retry), Some(backoff)) = (&self.retry, &mut backoff) else {
-                self.notices.answers(Some(&error));
-                return Err(GaveUp { reason: Reason::NoRetry, error });
-            };
-            if draining && is_kept {
-                return Err(GaveUp { reason: Reason::Shutdown, error });
-            }
-            let longest = if draining { AT_A_STOP } else { Duration::MAX };
-            let wait = backoff.next(random()).min(longest).max(error.after().unwrap_or_default());
-            let longest = retry.max_elapsed_time.get();
-            if !longest.is_zero() && started.elapsed().saturating_add(wait) > longest {
-                let error = ConsumeError::retryable(format!("no more retries left: {error}"), error.after());
-                return Err(GaveUp { reason: Reason::Expired, error });
-            }
-            self.notices.failing(&error, wait);
-            let wait = tokio::time::sleep(wait);
-            if draining {
-                // The deadline ends the task.
-                wait.await;
-            } else {
-                _ = self.draining.run_until_cancelled(wait).await;
-            }
-        }
-    }
-
-    async fn attempt(&self, batch: &Batch, progress: &mut Progress) -> Result<Sent, ConsumeError> {
-        let send = self.sender.send(batch, progress);
-        if self.timeout.is_zero() {
-            return send.await;
-        }
-        tokio::time::timeout(self.timeout, send).await.unwrap_or_else(|_| {
-            let timeout = GoDuration::from(self.timeout);
-            Err(ConsumeError::retryable(format!("the backend has not answered within {timeout}"), None))
-        })
     }
 }

@@ -70,6 +70,11 @@ pub(crate) struct Unreadable {
     pub(crate) shares: Vec<Share>,
 }
 
+/// What a producer is told whose batch was not sent.
+pub(crate) fn unsent() -> ConsumeError {
+    ConsumeError::retryable("the exporter stopped before the batch was sent", None)
+}
+
 /// Tells all claims how the sending of a part went.
 pub(crate) fn settle(shares: Vec<Share>, result: &Outcome) {
     for share in shares {
@@ -196,10 +201,8 @@ impl Drop for Claim {
         }
         let outcome = self.outcome.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(answer) = self.answer.take() {
-            let unsent =
-                || Err(ConsumeError::retryable("the exporter stopped before the batch was sent", None));
             // A producer that has gone away needs no answer.
-            _ = answer.send(outcome.unwrap_or_else(unsent));
+            _ = answer.send(outcome.unwrap_or_else(|| Err(unsent())));
         }
     }
 }

@@ -6,12 +6,14 @@ pub mod config;
 mod exporter;
 #[cfg(any(feature = "otlphttp", feature = "loki", feature = "prometheusremotewrite"))]
 pub(crate) mod http_client;
+mod inheritance;
 mod job;
 mod notices;
 #[cfg(any(feature = "otlp", feature = "otlphttp"))]
 pub(crate) mod otlp_response;
 mod queue;
 mod retry;
+mod sending;
 mod stats;
 mod stored;
 

@@ -87,11 +87,8 @@ impl Queue {
     }
 
     fn restore_one(&self, log: &Arc<dyn StorageLog>, record: &LogRecord, size: usize) {
-        // It was accepted: a smaller queue_size than before does not take that back.
-        let size = size.min(self.room.available_permits());
-        let permits = u32::try_from(size).unwrap_or(u32::MAX);
         let mut claim = Claim::new(Arc::clone(&self.held), record.items, 0);
-        claim.room = Arc::clone(&self.room).try_acquire_many_owned(permits).ok();
+        claim.room = self.any_room(size);
         claim.record = Some(Record { log: Arc::clone(log), id: record.id });
         // Nothing closes the queue before it starts.
         _ = self.enter(Job { content: Content::Stored(self.signal), shares: vec![Share::new(claim)] });
@@ -103,10 +100,42 @@ impl Queue {
     /// Refused when the queue is full or closed, permanent when the batch is larger than the whole queue.
     pub(crate) async fn offer(&self, batch: Batch) -> Result<Taken, ConsumeError> {
         let room = self.claim_room(self.sizer.size(&batch)).await?;
-        let (record, not_stored) = match self.log.get() {
-            None => (None, None),
-            Some(log) => self.store(log, &batch).await?,
+        let (record, not_stored) = match (self.store(&batch).await, self.on_storage_error) {
+            (Ok(record), _) => (record, None),
+            (Err(why), OnStorageError::Memory) => (None, Some(why)),
+            (Err(why), OnStorageError::Refuse) => {
+                return Err(ConsumeError::refused(format!("sending queue: {why}"), Some(AGAIN_AFTER)));
+            }
         };
+        let answer = self.admit(batch, Some(room), record)?;
+        Ok(Taken { answer, not_stored })
+    }
+
+    /// Takes in a batch that a queue before this one had accepted, in any case. Gives why it is in memory only, where it
+    /// should be on disk.
+    pub(crate) async fn take_over(&self, batch: Batch) -> Option<StorageError> {
+        let room = self.any_room(self.sizer.size(&batch));
+        let stored = self.store(&batch).await;
+        let (record, not_stored) = stored.map_or_else(|why| (None, Some(why)), |record| (record, None));
+        // Nothing closes the queue before it starts.
+        _ = self.admit(batch, room, record);
+        not_stored
+    }
+
+    /// Brings a batch to the disk, where the queue is there.
+    async fn store(&self, batch: &Batch) -> Result<Option<Record>, StorageError> {
+        let Some(log) = self.log.get() else { return Ok(None) };
+        let appended = log.append(stored::encode(batch), batch.items()).await?;
+        Ok(Some(Record { log: Arc::clone(log), id: appended.keep() }))
+    }
+
+    /// Lets a batch in that has its room and its record.
+    fn admit(
+        &self,
+        batch: Batch,
+        room: Option<OwnedSemaphorePermit>,
+        record: Option<Record>,
+    ) -> Result<Option<Answer>, ConsumeError> {
         let waits = self.held.batches.load(Ordering::Relaxed) >= DECODED;
         let batch = if waits { batch.without_models() } else { batch };
         let (items, mut pinned) = (batch.items(), batch.pinned_bytes());
@@ -120,24 +149,10 @@ impl Queue {
         let mut claim = Claim::new(Arc::clone(&self.held), items, pinned);
         let (asker, answer) = oneshot::channel();
         claim.answer = self.wait.then_some(asker);
-        claim.room = Some(room);
+        claim.room = room;
         claim.record = record;
         self.enter(Job { content, shares: vec![Share::new(claim)] })?;
-        Ok(Taken { answer: self.wait.then_some(answer), not_stored })
-    }
-
-    async fn store(
-        &self,
-        log: &Arc<dyn StorageLog>,
-        batch: &Batch,
-    ) -> Result<(Option<Record>, Option<StorageError>), ConsumeError> {
-        match (log.append(stored::encode(batch), batch.items()).await, self.on_storage_error) {
-            (Ok(appended), _) => Ok((Some(Record { log: Arc::clone(log), id: appended.keep() }), None)),
-            (Err(why), OnStorageError::Memory) => Ok((None, Some(why))),
-            (Err(why), OnStorageError::Refuse) => {
-                Err(ConsumeError::refused(format!("sending queue: {why}"), Some(AGAIN_AFTER)))
-            }
-        }
+        Ok(self.wait.then_some(answer))
     }
 
     fn enter(&self, job: Job) -> Result<(), ConsumeError> {
@@ -170,6 +185,12 @@ impl Queue {
                 ConsumeError::refused("sending queue is full", Some(AGAIN_AFTER))
             }
         })
+    }
+
+    /// Room for what was accepted before, as far as there is: a smaller queue_size than then does not take that back.
+    fn any_room(&self, size: usize) -> Option<OwnedSemaphorePermit> {
+        let permits = u32::try_from(size.min(self.room.available_permits())).unwrap_or(u32::MAX);
+        Arc::clone(&self.room).try_acquire_many_owned(permits).ok()
     }
 
     /// Takes nothing more in; what is in still comes out, then the end.

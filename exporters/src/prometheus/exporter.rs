@@ -6,9 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use otelcol_net::{Listener, serve_http};
 use otelcol_pdata::{Batch, Signal};
-use otelcol_pipeline::{
-    Component, ComponentError, ConsumeError, Consumer, ConsumerComponent, Context, Host, Kind,
-};
+use otelcol_pipeline::{Component, ComponentError, ConsumeError, Consumer, ConsumerComponent, Context, Host};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -57,8 +55,7 @@ impl Exporter {
     /// The socket of the previous instance where the endpoint is the same, else a new one.
     fn listen(&self) -> Result<Listener, ComponentError> {
         let (transport, endpoint) = (&self.config.transport, self.config.endpoint.trim());
-        let id = &self.context.id;
-        let old: Option<(String, Listener)> = self.context.handover.take(Kind::Exporter, id, SOCKET);
+        let old: Option<(String, Listener)> = self.context.handover.take(SOCKET);
         match old {
             Some((old_transport, listener))
                 if old_transport == *transport && listener.endpoint() == endpoint =>
@@ -104,7 +101,7 @@ impl Component for Exporter {
             .map_err(ComponentError::from_display)?;
 
         // From here on nothing fails: what the previous instance left is taken last, or a bad reload would lose it.
-        let series: Option<Registry> = self.context.handover.take(Kind::Exporter, &self.context.id, SERIES);
+        let series: Option<Registry> = self.context.handover.take(SERIES);
         if let Some(series) = series {
             lock(&self.registry).adopt(series);
         }
@@ -127,10 +124,10 @@ impl Component for Exporter {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Without a socket it never started, and has nothing to leave.
         if let Some(socket) = socket {
-            let (handover, id) = (&self.context.handover, &self.context.id);
+            let handover = &self.context.handover;
             let series = std::mem::replace(&mut *lock(&self.registry), Registry::new(self.config.rules()));
-            handover.put(Kind::Exporter, id, SERIES, series);
-            handover.put(Kind::Exporter, id, SOCKET, (self.config.transport.clone(), socket));
+            handover.put(SERIES, series);
+            handover.put(SOCKET, (self.config.transport.clone(), socket));
         }
         if ended { Ok(()) } else { Err(ComponentError::new("a scrape was still being sent at the deadline")) }
     }

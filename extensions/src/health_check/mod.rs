@@ -14,7 +14,7 @@ use http::StatusCode;
 use otelcol_net::config::HttpServerConfig;
 use otelcol_net::{HttpRequest, HttpResponse, HttpService, Listener, serve_http};
 use otelcol_pipeline::status::Board;
-use otelcol_pipeline::{Clock, Component, ComponentError, Context, Extension, ExtensionFactory, Host, Kind};
+use otelcol_pipeline::{Clock, Component, ComponentError, Context, Extension, ExtensionFactory, Host};
 use tokio::time::Instant;
 
 pub use config::{CheckCollectorPipeline, Config, ResponseBody};
@@ -75,7 +75,7 @@ impl Component for HealthCheck {
 
     async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
         if let Some(socket) = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            self.context.handover.put(Kind::Extension, &self.context.id, SOCKET, socket);
+            self.context.handover.put(SOCKET, socket);
         }
         self.context.tasks.stop(deadline).await;
         Ok(())
@@ -88,7 +88,7 @@ impl HealthCheck {
     /// The socket that the previous instance left, where it is the one that is wanted; otherwise a new one.
     async fn listen(&self) -> Result<Listener, ComponentError> {
         let Config { transport, endpoint, .. } = &self.config;
-        let left: Option<Socket> = self.context.handover.take(Kind::Extension, &self.context.id, SOCKET);
+        let left: Option<Socket> = self.context.handover.take(SOCKET);
         let left =
             left.filter(|socket| socket.transport == *transport && socket.listener.endpoint() == endpoint);
         let listener = match left {

@@ -46,7 +46,7 @@ pub enum RunError {
 /// Nobody is to come to this collector any more.
 fn announce_stop(shared: &Shared) {
     shared.board.set_ready(false);
-    shared.handover.close();
+    shared.shelf.close();
 }
 
 fn describe(errors: &[ConfigError]) -> String {
@@ -192,7 +192,7 @@ impl Collector {
     async fn shutdown_by(&mut self, deadline: Instant) {
         tracing::info!("Starting shutdown...");
         // Those of a reload that was given up never come.
-        self.settings.shared.handover.expect_heirs([]);
+        self.settings.shared.shelf.expect_heirs([]);
         announce_stop(&self.settings.shared);
         self.graph.shutdown(deadline, &self.settings.shared).await;
         self.self_metrics.stop().await;

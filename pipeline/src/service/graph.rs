@@ -21,6 +21,10 @@ pub(super) const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 type Instances = BTreeMap<NodeKey, Arc<Instance>>;
 
+/// How long an exchange waits for batches that are under way before they are refused: whoever waits for the backend that
+/// is to be exchanged could wait for ever.
+const REST_WITHIN: Duration = Duration::from_secs(5);
+
 /// The instances of one configuration, wired and running.
 #[derive(Default)]
 pub(super) struct Graph {
@@ -44,7 +48,7 @@ impl Graph {
     ) -> Result<(), ComponentError> {
         let kept = self.kept(&plan, &config.sections);
         let fresh = make_all(plan.nodes().filter(|key| !kept.contains(*key)), &config.sections, shared)?;
-        shared.handover.expect_heirs(fresh.keys().map(|key| (key.kind(), key.id().clone())));
+        shared.shelf.expect_heirs(fresh.keys().map(ToString::to_string));
         let mut exchange = Exchange { kept, holds: Holds::new(), retired: Vec::new() };
 
         let result = match self.retire(&plan, &mut exchange, deadline, shared).await {
@@ -55,7 +59,7 @@ impl Graph {
             Ok(()) => Ok(()),
             Err(error) => self.restore(exchange, shared).await.and(Err(error)),
         };
-        shared.handover.clear();
+        shared.shelf.clear();
         result
     }
 
@@ -90,7 +94,7 @@ impl Graph {
         for instance in self.instances.values() {
             instance.forget(shared);
         }
-        shared.handover.clear();
+        shared.shelf.clear();
         *self = Self::default();
     }
 
@@ -153,6 +157,7 @@ impl Graph {
         deadline: Instant,
         wanted: impl Fn(&NodeKey, Signal) -> bool,
     ) -> Result<(), ComponentError> {
+        let patience = deadline.min(Instant::now() + REST_WITHIN);
         for key in self.plan.nodes().filter(|key| exchange.kept.contains(*key)) {
             let Some(instance) = self.instances.get(key) else { continue };
             for (signal, output) in &instance.outputs {
@@ -160,7 +165,7 @@ impl Graph {
                 if exchange.holds.contains_key(&place) || !wanted(key, *signal) {
                     continue;
                 }
-                let hold = output.hold(deadline).await.ok_or_else(|| {
+                let hold = output.hold(patience, deadline).await.ok_or_else(|| {
                     ComponentError::new(format!(
                         "{key} is busy: its {signal} did not come to rest within {STOP_WITHIN:?}"
                     ))

@@ -100,8 +100,7 @@ impl Component for Probe {
             sleep_until(deadline).await;
             self.log("end");
         }
-        let context = &self.context;
-        if self.config.tell_heir && context.handover.has_heir(context.kind, &context.id) {
+        if self.config.tell_heir && self.context.handover.has_heir() {
             self.log("an heir of");
         }
         if let (Some(next), "flush") = (&self.next, self.config.panic_on.as_str()) {
@@ -429,6 +428,30 @@ async fn a_batch_under_way_is_through_before_its_exporter_stops() {
     assert!(at("9 out") < at("stop out"), "{events:?}");
     assert!(at("9 out/b") < at("start out new"), "{events:?}");
     *bench.world.gate.lock().unwrap() = None;
+    bench.collector.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_does_not_come_through_is_refused_and_the_reload_goes_on() {
+    let mut bench = Bench::new("no_rest", CHAIN);
+    bench.collector.start().await.unwrap();
+    bench.world.take();
+    *bench.world.gate.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
+    let outputs = bench.world.receivers.lock().unwrap()["in"].clone();
+    let output = outputs.get(Signal::Traces);
+    let later = async {
+        sleep(Duration::from_secs(1)).await;
+        *bench.world.gate.lock().unwrap() = None;
+        output.consume(spans(2)).await
+    };
+    bench.write(&CHAIN.replace("out: {W}", "out: {W, note: ' new'}"));
+    let begun = Instant::now();
+    let (stuck, held, reloaded) = tokio::join!(output.consume(spans(9)), later, bench.collector.reload());
+    reloaded.unwrap();
+    let refused = "the configuration is being exchanged";
+    assert_eq!(stuck, Err(ConsumeError::refused(refused, Some(Duration::from_secs(1)))));
+    assert_eq!((held, begun.elapsed()), (Ok(()), Duration::from_secs(5)));
+    assert_eq!(bench.world.take(), ["9 mid", "2 mid", "stop out", "start out new", "2 out new", "2 out/b"]);
     bench.collector.shutdown().await;
 }
 

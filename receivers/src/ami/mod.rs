@@ -103,8 +103,8 @@ impl Component for Ami {
         let desk = Arc::new(Mutex::new(desk));
         let link = Link::new(&self.context, &self.config, mask, lists, Arc::clone(&desk))
             .map_err(ComponentError::from_display)?;
-        let Context { kind, id, handover, .. } = self.context.clone();
-        if let Some(before) = handover.take::<Arc<Mutex<Desk>>>(kind, &id, DESK) {
+        let handover = self.context.handover.clone();
+        if let Some(before) = handover.take::<Arc<Mutex<Desk>>>(DESK) {
             lock(&desk).take_up(&mut lock(&before));
         }
 
@@ -122,7 +122,7 @@ impl Component for Ami {
         let _ = self.desk.set(Arc::clone(&desk));
         tasks.spawn("ami link", async move {
             link.run().await;
-            lock(&desk).finish(handover.has_heir(kind, &id));
+            lock(&desk).finish(handover.has_heir());
         });
         tracing::info!(receiver = %self.context.id, endpoint = self.config.endpoint, "ami receiver started");
         Ok(())
@@ -132,9 +132,9 @@ impl Component for Ami {
         // Only a second shutdown could find it set.
         let _ = self.finish_by.set(deadline);
         let stopped = self.context.tasks.stop(deadline).await;
-        let Context { kind, id, handover, .. } = &self.context;
-        if let Some(desk) = self.desk.get().filter(|_| handover.has_heir(*kind, id)) {
-            handover.put(*kind, id, DESK, Arc::clone(desk));
+        let handover = &self.context.handover;
+        if let Some(desk) = self.desk.get().filter(|_| handover.has_heir()) {
+            handover.put(DESK, Arc::clone(desk));
         }
         if let Some(collector) = self.collector.get() {
             collector.finish(deadline).await?;

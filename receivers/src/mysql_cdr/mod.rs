@@ -184,7 +184,7 @@ impl Component for MysqlCdr {
         let (logs, traces) = (self.logs().await, self.traces().await);
         let tables = self.wanted(logs.is_some(), traces.is_some()).await;
         let names: Vec<String> = tables.iter().map(|table| table.name.clone()).collect();
-        let handed: Option<Records> = context.handover.take(context.kind, &context.id, RECORDS);
+        let handed: Option<Records> = context.handover.take(RECORDS);
         let mut records = Vec::new();
         for name in &names {
             let kept = handed.as_ref().and_then(|all| all.iter().find(|(of, _)| of == name)?.1.clone());
@@ -227,7 +227,7 @@ impl Component for MysqlCdr {
         let context = &self.shared.context;
         let stopped = context.tasks.stop(deadline).await;
         if let Some(records) = self.left.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            context.handover.put(context.kind, &context.id, RECORDS, records);
+            context.handover.put(RECORDS, records);
         }
         if !stopped {
             return Err(ComponentError::new("a look at the CDR tables was still under way at the deadline"));

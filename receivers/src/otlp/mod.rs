@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use otelcol_net::config::HttpServerConfig;
 use otelcol_net::{Admission, Listener, serve_grpc, serve_http};
 use otelcol_pdata::Signal;
-use otelcol_pipeline::{Component, ComponentError, Context, Host, Kind, Outputs, ReceiverFactory};
+use otelcol_pipeline::{Component, ComponentError, Context, Host, Outputs, ReceiverFactory};
 use tokio::time::Instant;
 
 pub use config::{Config, HttpConfig, Protocols};
@@ -83,7 +83,7 @@ impl Component for Otlp {
     async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
         let sockets = std::mem::take(&mut *self.sockets.lock().unwrap_or_else(PoisonError::into_inner));
         for (protocol, socket) in sockets {
-            self.context.handover.put(Kind::Receiver, &self.context.id, protocol, socket);
+            self.context.handover.put(protocol, socket);
         }
         if self.context.tasks.stop(deadline).await {
             return Ok(());
@@ -100,7 +100,7 @@ impl Otlp {
         transport: &str,
         endpoint: &str,
     ) -> Result<Listener, ComponentError> {
-        let left: Option<Socket> = self.context.handover.take(Kind::Receiver, &self.context.id, protocol);
+        let left: Option<Socket> = self.context.handover.take(protocol);
         let left =
             left.filter(|socket| socket.transport == transport && socket.listener.endpoint() == endpoint);
         let listener = match left {

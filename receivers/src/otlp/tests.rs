@@ -10,7 +10,7 @@ use otelcol_net::config::{ClientTls, GrpcClientConfig, HttpClientConfig};
 use otelcol_net::{Code, Compression, GrpcClient, HttpClient, HttpReply, LocalAddr, Status, compress};
 use otelcol_pdata::{Batch, Signal, json};
 use otelcol_pipeline::{
-    Component, ComponentConfig, ConsumeError, Context, Handover, Host, Kind, Memory, Outputs,
+    Component, ComponentConfig, ComponentId, ConsumeError, Context, Host, Kind, Memory, Outputs, Shared,
 };
 use otelcol_testkit::{Answer, LogCapture, Sink, samples};
 use tokio::time::Instant;
@@ -46,12 +46,11 @@ struct Bench {
 async fn bench(yaml: &str) -> Bench {
     let sink = Sink::new();
     let outputs = Outputs::to(&sink.consumer());
-    start(yaml, sink, outputs, Handover::default()).await
+    start(yaml, sink, outputs, &Shared::default()).await
 }
 
-async fn start(yaml: &str, sink: Arc<Sink>, outputs: Outputs, handover: Handover) -> Bench {
-    let mut context = Context::detached(Kind::Receiver, "otlp");
-    context.handover = handover;
+async fn start(yaml: &str, sink: Arc<Sink>, outputs: Outputs, shared: &Shared) -> Bench {
+    let context = Context::new(shared, Kind::Receiver, ComponentId::new("otlp"), "");
     start_in(context, yaml, sink, outputs).await
 }
 
@@ -227,7 +226,7 @@ async fn an_empty_request_is_a_success_that_no_pipeline_sees() {
 
 #[tokio::test]
 async fn a_signal_without_a_pipeline_is_unknown() {
-    let bench = start(BOTH, Sink::new(), Outputs::default(), Handover::default()).await;
+    let bench = start(BOTH, Sink::new(), Outputs::default(), &Shared::default()).await;
     let client = bench.grpc(Compression::None);
     let status = client.call(LOGS, vec![sample(Signal::Logs).to_wire()], TIMEOUT).await.unwrap_err();
     let message = "unknown service opentelemetry.proto.collector.logs.v1.LogsService";
@@ -463,12 +462,12 @@ async fn a_request_in_progress_is_finished_at_shutdown() {
 
 #[tokio::test]
 async fn the_next_instance_takes_the_sockets_over() {
-    let handover = Handover::default();
+    let shared = Shared::default();
     let sink = Sink::new();
     let outputs = Outputs::to(&sink.consumer());
-    let first = start(BOTH, Arc::clone(&sink), outputs.clone(), handover.clone()).await;
+    let first = start(BOTH, Arc::clone(&sink), outputs.clone(), &shared).await;
     first.stop().await;
-    let second = start(BOTH, sink, outputs.clone(), handover.clone()).await;
+    let second = start(BOTH, sink, outputs.clone(), &shared).await;
     assert_eq!(second.addresses, first.addresses);
     second
         .grpc(Compression::None)
@@ -477,7 +476,7 @@ async fn the_next_instance_takes_the_sockets_over() {
         .unwrap();
     second.stop().await;
     let other = "protocols: {grpc: {endpoint: 'localhost:0'}}";
-    let third = start(other, Sink::new(), outputs, handover).await;
+    let third = start(other, Sink::new(), outputs, &shared).await;
     assert_ne!(third.addr("grpc"), second.addr("grpc"));
     third.stop().await;
 }

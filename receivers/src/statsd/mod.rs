@@ -128,11 +128,11 @@ impl Statsd {
     }
 
     fn take<T: Send + 'static>(&self, what: &'static str) -> Option<T> {
-        self.context.handover.take(self.context.kind, &self.context.id, what)
+        self.context.handover.take(what)
     }
 
     fn put<T: Send + 'static>(&self, what: &'static str, value: T) {
-        self.context.handover.put(self.context.kind, &self.context.id, what, value);
+        self.context.handover.put(what, value);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod batching;
 mod delivery;
+mod inheritance;
 mod on_disk;
 mod queueing;
 mod shutdown;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use otelcol_confmap::GoDuration;
 use otelcol_pdata::{Batch, Signal};
-use otelcol_pipeline::status::{Board, Status};
+use otelcol_pipeline::status::Status;
 use otelcol_pipeline::{Component, ConsumeError, Consumer, Context, Host, Kind, Shared};
 use otelcol_testkit::Sink;
 use tokio::time::Instant;
@@ -45,7 +46,7 @@ pub(super) struct Setup {
     pub(super) exporter: Arc<Exporter>,
     pub(super) context: Context,
     pub(super) hurried: Arc<AtomicBool>,
-    pub(super) board: Board,
+    pub(super) shared: Shared,
 }
 
 impl Setup {
@@ -58,19 +59,22 @@ impl Setup {
     }
 
     pub(super) async fn start_on(host: &Host, settings: Settings, sent: Sent) -> Self {
+        Self::start_in(Shared::default(), host, settings, sent).await
+    }
+
+    async fn start_in(shared: Shared, host: &Host, settings: Settings, sent: Sent) -> Self {
         let sink = Sink::new();
-        let shared = Shared::default();
         let context = Context::new(&shared, Kind::Exporter, "test/one".parse().unwrap(), "");
         let hurried = Arc::<AtomicBool>::default();
         let sender = ToSink { sink: Arc::clone(&sink), sent, hurried: Arc::clone(&hurried) };
         let exporter = Exporter::new(context.clone(), Signal::Traces, sender, settings);
         exporter.start(host).await.unwrap();
-        Self { sink, exporter, context, hurried, board: shared.board }
+        Self { sink, exporter, context, hurried, shared }
     }
 
     /// How the exporter says it is doing.
     pub(super) fn status(&self) -> Status {
-        self.board.components().remove(0).1
+        self.shared.board.components().remove(0).1
     }
 
     /// The value of a self metric with the labels `exporter` and `more`.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
+use otelcol_pipeline::status::Board;
 use otelcol_pipeline::storage::{
     Appended, LogRecord, OpenedLog, Storage, StorageClient, StorageError, StorageLog,
 };
@@ -90,10 +91,14 @@ fn record(spans: usize) -> Vec<u8> {
 }
 
 async fn start(disk: &Arc<Disk>, config: QueueConfig) -> Setup {
+    start_in(Shared::default(), disk, config).await
+}
+
+async fn start_in(shared: Shared, disk: &Arc<Disk>, config: QueueConfig) -> Setup {
     let storage: Arc<dyn Storage> = Arc::new(DiskStorage(Arc::clone(disk)));
     let host = Host::new(HashMap::from([("disk/a".parse().unwrap(), storage)]), Board::default());
     let config = QueueConfig { storage: Some("disk/a".to_owned()), ..config };
-    Setup::start_on(&host, queue(config), Sent::default()).await
+    Setup::start_in(shared, &host, queue(config), Sent::default()).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,7 +203,7 @@ async fn a_panic_over_a_batch_takes_it_off_the_disk() {
     exporter.consume(samples::spans(3)).await.unwrap();
     exporter.shutdown(Instant::now() + Duration::from_secs(1)).await.unwrap();
     let setup =
-        Setup { sink: Sink::new(), exporter, context, hurried: Arc::default(), board: Board::default() };
+        Setup { sink: Sink::new(), exporter, context, hurried: Arc::default(), shared: Shared::default() };
     assert_eq!((disk.items(), setup.dropped("panic")), (0, 3.0));
 }
 
@@ -314,4 +319,68 @@ async fn more_than_the_queue_size_can_be_restored_and_counts_against_it() {
     assert_eq!(full.to_string(), "sending queue is full");
     setup.sink.answer(Answer::Accept);
     setup.sink.wait_for_items(10).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_successor_goes_on_with_what_is_on_disk_soon_whatever_its_backend_does() {
+    for (answer, took) in [(Answer::Fail(unavailable()), 0), (Answer::Block, 5)] {
+        let disk = Arc::new(Disk::default());
+        let old = start(&disk, QueueConfig::default()).await;
+        old.sink.answer(answer);
+        for _ in 0..5 {
+            old.exporter.consume(samples::spans(2)).await.unwrap();
+        }
+        old.sink.wait_for_attempts(1).await;
+        assert_eq!(old.exchange().await, Duration::from_secs(took));
+        assert_eq!((disk.items(), old.left()), (10, 0));
+        let new = start_in(old.shared.clone(), &disk, QueueConfig::default()).await;
+        new.sink.wait_for_items(10).await;
+        new.shutdown(Duration::from_secs(1)).await.unwrap();
+        assert_eq!((disk.items(), new.sink.items(), new.dropped("shutdown")), (0, 10, 0.0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_in_memory_is_stored_by_a_successor_that_can() {
+    for (is_full, stored) in [(false, 10), (true, 0)] {
+        let disk = Arc::new(Disk::default());
+        disk.is_full.store(is_full, Ordering::Relaxed);
+        let old = Setup::start(queue(QueueConfig::default())).await;
+        old.sink.answer(Answer::Fail(unavailable()));
+        for _ in 0..5 {
+            old.exporter.consume(samples::spans(2)).await.unwrap();
+        }
+        old.exchange().await;
+        let new = start_in(old.shared.clone(), &disk, QueueConfig::default()).await;
+        assert_eq!(disk.items(), stored);
+        assert_eq!(new.value("otelcol_exporter_queue_not_stored_items", &[]), (10 - stored) as f64);
+        new.sink.wait_for_items(10).await;
+        new.shutdown(Duration::from_secs(1)).await.unwrap();
+        assert_eq!((disk.items(), new.sink.items(), new.dropped("shutdown")), (0, 10, 0.0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_what_is_on_disk_in_part_each_part_goes_where_it_is_kept() {
+    let disk = Arc::new(Disk::default());
+    let config = QueueConfig {
+        num_consumers: 1,
+        on_storage_error: OnStorageError::Memory,
+        batch: Some(batch(1000, 0)),
+        ..QueueConfig::default()
+    };
+    let old = start(&disk, config.clone()).await;
+    old.sink.answer(Answer::Fail(unavailable()));
+    old.exporter.consume(samples::spans(3)).await.unwrap();
+    disk.is_full.store(true, Ordering::Relaxed);
+    old.exporter.consume(samples::spans(4)).await.unwrap();
+    // One batch of both.
+    old.sink.wait_for_attempts(1).await;
+    old.exchange().await;
+    assert_eq!((disk.items(), old.dropped("shutdown")), (3, 0.0));
+    let new = start_in(old.shared.clone(), &disk, config).await;
+    new.sink.wait_for_items(10).await;
+    new.shutdown(Duration::from_secs(1)).await.unwrap();
+    // What is on disk is sent from there, too: at least once.
+    assert_eq!((disk.items(), new.sink.items()), (0, 3 + 7));
 }

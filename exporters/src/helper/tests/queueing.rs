@@ -200,6 +200,6 @@ async fn a_panic_is_counted_and_the_other_tasks_go_on() {
     exporter.consume(samples::spans(13)).await.unwrap();
     exporter.consume(samples::spans(5)).await.unwrap();
     sink.wait_for_items(5).await;
-    let setup = Setup { sink, exporter, context, hurried: Arc::default(), board: Board::default() };
+    let setup = Setup { sink, exporter, context, hurried: Arc::default(), shared: Shared::default() };
     assert_eq!((setup.dropped("panic"), setup.queue("size")), (13.0, 0.0));
 }

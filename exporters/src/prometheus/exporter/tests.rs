@@ -13,7 +13,7 @@ use otelcol_pdata::model::metrics::{
 };
 use otelcol_pdata::model::string;
 use otelcol_pipeline::status::Board;
-use otelcol_pipeline::{Clock, Shared};
+use otelcol_pipeline::{Clock, Kind, Shared};
 
 use super::*;
 

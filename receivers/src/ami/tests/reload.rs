@@ -8,11 +8,11 @@ impl Rig {
     /// As a collector does when the receiver's settings changed.
     async fn reload(&mut self, change: impl FnOnce(&mut Config)) {
         let next = receiver(&self.shared, &self.asterisk, &self.sink, change);
-        self.shared.handover.expect_heirs([(Kind::Receiver, "ami/test".parse().unwrap())]);
+        self.shared.shelf.expect_heirs(["receiver ami/test".to_owned()]);
         self.stop().await;
         self.ami = next;
         self.begin().await;
-        self.shared.handover.expect_heirs([]);
+        self.shared.shelf.expect_heirs([]);
     }
 
     fn spans(&self) -> Vec<Span> {

@@ -1,6 +1,7 @@
 //! What was accepted is delivered, or counted as dropped with a reason, whatever breaks. Each test counts span by span.
 
 mod backend;
+mod reload;
 mod statuses;
 mod stop;
 mod tls;
