@@ -105,6 +105,9 @@ pub trait StorageLog: Send + Sync + 'static {
     /// Space taken up, in bytes.
     fn disk_bytes(&self) -> u64;
 
+    /// The longest payload that an empty log takes, in bytes.
+    fn longest(&self) -> u64;
+
     /// Finishes what was begun and lets another holder open the log. Nothing can be appended afterwards.
     async fn close(&self);
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::ConsumeError;
 use otelcol_pipeline::storage::{LogRecord, OpenedLog, StorageError, StorageLog};
@@ -104,7 +105,7 @@ impl Queue {
             (Ok(record), _) => (record, None),
             (Err(why), OnStorageError::Memory) => (None, Some(why)),
             (Err(why), OnStorageError::Refuse) => {
-                return Err(ConsumeError::refused(format!("sending queue: {why}"), Some(AGAIN_AFTER)));
+                return Err(self.refusal(&why, &batch));
             }
         };
         let answer = self.admit(batch, Some(room), record)?;
@@ -127,6 +128,17 @@ impl Queue {
         let Some(log) = self.log.get() else { return Ok(None) };
         let appended = log.append(stored::encode(batch), batch.items()).await?;
         Ok(Some(Record { log: Arc::clone(log), id: appended.keep() }))
+    }
+
+    /// The answer to whose batch could not be stored: with more than the storage ever takes there is no point in coming again.
+    fn refusal(&self, why: &StorageError, batch: &Batch) -> ConsumeError {
+        let size: usize = stored::encode(batch).iter().map(Bytes::len).sum();
+        if self.log.get().is_some_and(|log| size as u64 > log.longest()) {
+            return ConsumeError::permanent(format!(
+                "element size too large: a batch of {size} bytes can never fit: {why}; raise max_size or make batches smaller"
+            ));
+        }
+        ConsumeError::refused(format!("sending queue: {why}"), Some(AGAIN_AFTER))
     }
 
     /// Lets a batch in that has its room and its record.

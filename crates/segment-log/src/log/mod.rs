@@ -39,6 +39,7 @@ pub(crate) const LOCK: &str = "lock";
 pub(crate) struct SegmentLog {
     me: Weak<Self>,
     directory: String,
+    longest: u64,
     runtime: Handle,
     orders: Mutex<Orders>,
     segments: Mutex<Segments>,
@@ -79,6 +80,7 @@ impl SegmentLog {
             sync_names(&place.directory).map_err(|why| failed(&why))?;
         }
         let lock = take_lock(&place.directory.join(LOCK), &failed)?;
+        let longest = place.longest();
         let (segments, records, damage) = Segments::open(place).map_err(|why| failed(&why))?;
         let log = Arc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -89,6 +91,7 @@ impl SegmentLog {
             corrupt,
             lock: Mutex::new(Some(lock)),
             directory,
+            longest,
         });
         Ok((log, records, damage))
     }
@@ -210,6 +213,10 @@ impl StorageLog for SegmentLog {
 
     fn disk_bytes(&self) -> u64 {
         self.size.load(Ordering::Relaxed)
+    }
+
+    fn longest(&self) -> u64 {
+        self.longest
     }
 
     async fn close(&self) {

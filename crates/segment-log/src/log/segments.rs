@@ -30,6 +30,14 @@ pub struct Place {
     pub fsync: bool,
 }
 
+impl Place {
+    /// The longest payload that fits, in bytes.
+    pub(super) fn longest(&self) -> u64 {
+        let fits = self.max_size.saturating_sub((SEGMENT_HEADER + HEADER) as u64);
+        u64::from(u32::MAX).min(if self.max_size == 0 { u64::MAX } else { fits })
+    }
+}
+
 /// What was wrong with the files when a log was opened.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Damage {

@@ -131,6 +131,22 @@ async fn space_is_bounded_and_comes_back() {
 }
 
 #[tokio::test]
+async fn the_longest_payload_fits_an_empty_log_and_no_longer_one_does() {
+    let directory = TempDir::new().unwrap();
+    let (log, ..) = open(Place { max_size: 300_000, ..place(directory.path()) });
+    let longest = usize::try_from(log.longest()).unwrap();
+    for _ in 0..2 {
+        let id = append(&log, &vec![7; longest], 1).await.unwrap();
+        assert_eq!(log.disk_bytes(), 300_000);
+        log.remove(id);
+    }
+    let refused = append(&log, &vec![7; longest + 1], 1).await.unwrap_err();
+    assert!(refused.contains("the queue's storage is full"), "{refused}");
+    let other = TempDir::new().unwrap();
+    assert_eq!(open(place(other.path())).0.longest(), u64::from(u32::MAX));
+}
+
+#[tokio::test]
 async fn a_queue_that_is_empty_now_and_then_stays_small() {
     let directory = TempDir::new().unwrap();
     let (log, ..) = open(place(directory.path()));

@@ -21,6 +21,7 @@ struct Disk {
     records: Mutex<BTreeMap<u64, (Vec<u8>, usize)>>,
     next: AtomicU64,
     is_full: AtomicBool,
+    longest: Option<u64>,
     delay: Duration,
     opened_as: Mutex<Vec<String>>,
 }
@@ -80,6 +81,10 @@ impl StorageLog for DiskLog {
 
     fn disk_bytes(&self) -> u64 {
         self.0.records().values().map(|(payload, _)| payload.len() as u64).sum()
+    }
+
+    fn longest(&self) -> u64 {
+        self.0.longest.unwrap_or(u64::MAX)
     }
 
     async fn close(&self) {}
@@ -217,6 +222,18 @@ async fn a_full_disk_refuses_or_falls_back_to_memory() {
     assert_eq!(error.to_string(), "sending queue: write disk: no space left on device");
     assert_eq!(setup.value("otelcol_exporter_enqueue_failed_spans", &[]), 3.0);
     assert_eq!(setup.queue("size"), 0.0);
+
+    let longest = Some(record(3).len() as u64);
+    let small = Arc::new(Disk { is_full: true.into(), longest, ..Disk::default() });
+    let setup = start(&small, QueueConfig::default()).await;
+    let errors = [3, 4].map(|spans| setup.exporter.consume(samples::spans(spans)));
+    let [fits, never] = futures_util::future::join_all(errors).await.try_into().unwrap();
+    assert_eq!(fits.unwrap_err().kind(), ErrorKind::Refused);
+    let never = never.unwrap_err();
+    assert!(
+        never.is_permanent() && never.to_string().contains("a batch of 330 bytes can never fit"),
+        "{never}"
+    );
 
     let config = QueueConfig { on_storage_error: OnStorageError::Memory, ..QueueConfig::default() };
     let setup = start(&disk, config).await;
