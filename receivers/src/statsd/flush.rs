@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use otelcol_pdata::Batch;
 use otelcol_pipeline::storage::{StorageClient, StorageOp};
-use otelcol_pipeline::{ComponentError, Context, Output};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use otelcol_pipeline::{ComponentError, ConsumeError, Context, Output};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::aggregator::{Aggregator, KeptGauge};
@@ -20,6 +21,8 @@ const RETRY: Duration = Duration::from_millis(200);
 /// Hands intervals on, and keeps gauges on disk.
 pub(super) struct Flusher {
     pub(super) shared: Arc<Shared>,
+    /// The pipeline has not taken a flush by the end of the receiver.
+    pub(super) too_late: CancellationToken,
     pub(super) output: Output,
     pub(super) storage: Option<Arc<dyn StorageClient>>,
     pub(super) style: Style,
@@ -32,8 +35,10 @@ impl std::fmt::Debug for Flusher {
 }
 
 /// A flush that the pipeline did not take; its points are back in the series.
-struct NotTaken {
-    points: usize,
+#[derive(Debug, thiserror::Error)]
+#[error("{points} points of the last statsd interval were not accepted: {message}")]
+pub(super) struct NotTaken {
+    pub(super) points: usize,
     message: String,
     after: Option<Duration>,
 }
@@ -49,7 +54,7 @@ impl Flusher {
                 () = self.shared.stop.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            if let Err(error) = self.flush().await {
+            if let Err(error) = self.flush(self.too_late.cancelled()).await {
                 tracing::warn!(
                     receiver = %self.shared.context.id,
                     points = error.points,
@@ -62,18 +67,12 @@ impl Flusher {
     }
 
     /// Flushes what came since the last flush, and offers it again until the deadline if it is refused.
-    ///
-    /// # Errors
-    /// How many points nobody took.
-    pub(super) async fn finish(&self, deadline: Instant) -> Result<(), ComponentError> {
+    pub(super) async fn finish(&self, deadline: Instant) -> Result<(), NotTaken> {
         let result = loop {
-            let Err(error) = self.flush().await else { break Ok(()) };
+            let Err(error) = self.flush(sleep_until(deadline)).await else { break Ok(()) };
             let wait = error.after.unwrap_or(RETRY);
             if Instant::now() + wait >= deadline {
-                let NotTaken { points, message, .. } = error;
-                break Err(ComponentError::new(format!(
-                    "{points} points of the last statsd interval were not accepted: {message}"
-                )));
+                break Err(error);
             }
             sleep(wait).await;
         };
@@ -81,14 +80,19 @@ impl Flusher {
         result
     }
 
-    async fn flush(&self) -> Result<(), NotTaken> {
+    async fn flush(&self, too_late: impl Future<Output = ()>) -> Result<(), NotTaken> {
         let interval = self.aggregator().take(Moment::now(&self.shared.context.clock));
         if interval.points.is_empty() {
             return Ok(());
         }
         let batch = Batch::from_metrics(resource_metrics(&interval, self.style));
         let points = batch.items();
-        match self.output.consume(batch).await {
+        let taken = tokio::select! {
+            biased;
+            taken = self.output.consume(batch) => taken,
+            () = too_late => Err(ConsumeError::retryable("the pipeline has not answered in time", None)),
+        };
+        match taken {
             Ok(()) => Ok(()),
             Err(error) if error.is_permanent() => {
                 tracing::error!(receiver = %self.shared.context.id, points, %error, "statsd flush dropped");

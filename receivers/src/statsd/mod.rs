@@ -28,6 +28,7 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use otelcol_pdata::Signal;
@@ -72,6 +73,11 @@ pub fn aggregate(config: &Config, datagrams: &[&[u8]]) -> Vec<ResourceMetrics> {
 const LISTENER: &str = "listener";
 const GAUGES: &str = "gauges";
 const INTERVAL: &str = "interval";
+
+/// How long an instance that is exchanged tries to hand its last interval on, before its successor does.
+const UNTIL_EXCHANGED: Duration = Duration::from_secs(5);
+/// How long tasks may take to end that have nothing to wait for any more.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// The receiver.
 #[derive(Debug)]
@@ -175,8 +181,8 @@ impl Component for Statsd {
             connections: self.config.limits.connections,
             line_bytes: self.config.limits.line_bytes,
         });
-        let flusher =
-            Arc::new(Flusher { shared: Arc::clone(&shared), output: self.output.clone(), storage, style });
+        let (output, too_late) = (self.output.clone(), CancellationToken::new());
+        let flusher = Arc::new(Flusher { shared: Arc::clone(&shared), too_late, output, storage, style });
         if self.transport.is_stream() {
             tasks.spawn("statsd listener", stream::accept(listener, Arc::clone(&shared)));
         } else {
@@ -200,13 +206,24 @@ impl Component for Statsd {
 
     async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
         let Some(running) = self.running.get() else { return Ok(()) };
-        let stopped = self.context.tasks.stop(deadline).await;
-        let flushed = running.flusher.finish(deadline).await;
+        let has_heir = self.context.handover.has_heir();
+        let deadline = if has_heir { deadline.min(Instant::now() + UNTIL_EXCHANGED) } else { deadline };
+        let mut stopped = self.context.tasks.stop(deadline).await;
+        if !stopped {
+            running.flusher.too_late.cancel();
+            stopped = self.context.tasks.wait(Instant::now() + GRACE).await;
+        }
+        let mut flushed = running.flusher.finish(deadline).await;
 
         let mut aggregator = running.shared.aggregator.lock().unwrap_or_else(PoisonError::into_inner);
         self.put(GAUGES, aggregator.gauges());
-        if flushed.is_err() {
-            self.put(INTERVAL, aggregator.take(Moment::now(&self.context.clock)));
+        match &flushed {
+            Ok(()) => {}
+            Err(_) if has_heir => {
+                self.put(INTERVAL, aggregator.take(Moment::now(&self.context.clock)));
+                flushed = Ok(());
+            }
+            Err(error) => running.shared.report.lost(error.points, "shutdown"),
         }
         drop(aggregator);
         if let Some(listener) = running.shared.parked.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -215,6 +232,6 @@ impl Component for Statsd {
         if !stopped {
             return Err(ComponentError::new("statsd readers still ran at the deadline"));
         }
-        flushed
+        flushed.map_err(ComponentError::from_display)
     }
 }

@@ -1,10 +1,12 @@
 //! The receiver as a whole: sockets in, batches out.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::future::pending;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use otelcol_confmap::GoDuration;
@@ -23,11 +25,15 @@ use super::*;
 struct Sink {
     batches: Mutex<Vec<Batch>>,
     answers: Mutex<Vec<ConsumeError>>,
+    is_stuck: AtomicBool,
 }
 
 #[async_trait]
 impl Consumer for Sink {
     async fn consume(&self, batch: Batch) -> Result<(), ConsumeError> {
+        if self.is_stuck.load(Ordering::Relaxed) {
+            pending::<()>().await;
+        }
         if let Some(error) = self.answers.lock().unwrap().pop() {
             return Err(error);
         }
@@ -200,11 +206,31 @@ async fn the_last_flush_is_offered_again_until_the_deadline() {
     *rig.sink.answers.lock().unwrap() = vec![ConsumeError::refused("full", None); 100];
     let error = receiver.shutdown(deadline()).await.unwrap_err();
     assert_eq!(error.to_string(), "1 points of the last statsd interval were not accepted: full");
-    // A reload's next instance has it.
-    rig.sink.answers.lock().unwrap().clear();
-    let receiver = rig.start(on("tcp")).await;
-    receiver.shutdown(deadline()).await.unwrap();
-    assert_eq!(rig.sink.drain(), [expected(&[("calls", 1.0)])]);
+    assert_eq!(rig.own("otelcol_receiver_statsd_dropped_points", &[("reason", "shutdown")]), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_pipeline_that_is_stuck_does_not_take_goes_to_the_next_instance_or_is_counted() {
+    for (has_heir, took) in [(true, 5), (false, 20)] {
+        let rig = Rig::new();
+        let receiver =
+            rig.start(Config { aggregation_interval: GoDuration::from_secs(10), ..on("tcp") }).await;
+        gather(&receiver, "calls:1|c");
+        rig.sink.is_stuck.store(true, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        gather(&receiver, "calls:2|c");
+        rig.collector.shelf.expect_heirs(has_heir.then(|| "receiver statsd".to_owned()));
+        let begun = Instant::now();
+        let stopped = receiver.shutdown(begun + Duration::from_secs(20)).await;
+        assert_eq!((stopped.is_ok(), begun.elapsed()), (has_heir, Duration::from_secs(took)), "{stopped:?}");
+        rig.sink.is_stuck.store(false, Ordering::Relaxed);
+        rig.start(on("tcp")).await.shutdown(deadline()).await.unwrap();
+        if has_heir {
+            assert_eq!(rig.sink.drain(), [expected(&[("calls", 3.0)])]);
+        } else {
+            assert_eq!(rig.own("otelcol_receiver_statsd_dropped_points", &[("reason", "shutdown")]), 1.0);
+        }
+    }
 }
 
 #[tokio::test]
