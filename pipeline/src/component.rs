@@ -40,7 +40,8 @@ pub trait Component: Send + Sync + 'static {
 /// Takes batches.
 #[async_trait]
 pub trait Consumer: Send + Sync + 'static {
-    /// Takes a batch. `Ok` means that the data is the consumer's from now on; an error means that none of it is.
+    /// Takes a batch. `Ok` means that the data is the consumer's from now on; an error means that none of it is. Must be safe
+    /// to drop at any await: a client goes away, or a reload does not wait any longer.
     ///
     /// # Errors
     /// See [`ConsumeError`]: permanent, retryable or refused.
