@@ -53,3 +53,25 @@ async fn who_waits_for_a_backend_that_is_away_holds_no_reload_up() {
     };
     tokio::join!(waiting("{enabled: false}"), waiting("{queue_size: 1, block_on_overflow: true}"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_that_fails_gives_back_what_waits() {
+    let (sink, taken) = (OtlpGrpcSink::start(), TcpListener::bind("127.0.0.1:0").unwrap());
+    sink.refuse(Some(Status::unavailable("away")));
+    let mut bench = Bench::start(&exporter(sink.addr(), "{}")).await;
+    bench.send(50).await;
+    // The exporter starts, and takes over; the receiver can not, and comes last.
+    let taken = taken.local_addr().unwrap();
+    let config = Bench::config(bench.port, &exporter(taken, "{num_consumers: 3}"))
+        .replace(
+            "receivers:\n",
+            &format!("receivers:\n  otlp/b: {{protocols: {{grpc: {{endpoint: '{taken}'}}}}}}\n"),
+        )
+        .replace("receivers: [otlp]", "receivers: [otlp, otlp/b]");
+    bench.running.write(&config);
+    let error = bench.running.collector.reload().await.unwrap_err().to_string();
+    assert!(error.contains("address already in use"), "{error}");
+    sink.refuse(None);
+    exactly_once(&bench.settle(&sink).await);
+    assert_eq!((bench.ledger.len(), bench.dropped("shutdown")), (500, 0.0));
+}
