@@ -5,6 +5,13 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long what is under way at the beginning of an exchange is waited for: it may wait for a backend that is away, which
+/// the exchange is to put right.
+pub(crate) const UNTIL_EXCHANGED: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 struct State {
@@ -88,6 +95,12 @@ impl Handover {
     pub fn has_heir(&self) -> bool {
         self.shelf.lock().heirs.contains(&self.instance)
     }
+
+    /// By when an instance that stops has handed on what it has: a part of the time until `deadline` where an heir goes on
+    /// with the rest.
+    pub fn hand_on_by(&self, deadline: Instant) -> Instant {
+        if self.has_heir() { deadline.min(Instant::now() + UNTIL_EXCHANGED) } else { deadline }
+    }
 }
 
 #[cfg(test)]
@@ -111,6 +124,9 @@ mod tests {
         let [heir, childless] = ["heir", "childless"].map(|name| shelf.place(name.to_owned()));
         shelf.expect_heirs(["heir".to_owned()]);
         assert_eq!((heir.has_heir(), childless.has_heir()), (true, false));
+        let (soon, late) = (Instant::now() + UNTIL_EXCHANGED / 2, Instant::now() + UNTIL_EXCHANGED * 2);
+        assert_eq!((childless.hand_on_by(late), heir.hand_on_by(soon)), (late, soon));
+        assert!(heir.hand_on_by(late) < late);
         let put = |what| {
             heir.put(what, 1);
             childless.put(what, 2);

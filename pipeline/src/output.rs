@@ -92,6 +92,22 @@ impl Output {
         result
     }
 
+    /// The same until `too_late`, when a consumer that has not answered is given up.
+    ///
+    /// # Errors
+    /// As [`consume`](Self::consume), or that it was too late.
+    pub async fn consume_until(
+        &self,
+        batch: Batch,
+        too_late: impl Future<Output = ()>,
+    ) -> Result<(), ConsumeError> {
+        tokio::select! {
+            biased;
+            result = self.consume(batch) => result,
+            () = too_late => Err(ConsumeError::retryable("the pipeline has not answered in time", None)),
+        }
+    }
+
     /// Holds new batches back and waits until those under way are through: those that are not at `patience` are refused.
     /// Data flows again when the hold is released. None if something does not come to rest by `deadline`.
     pub(crate) async fn hold(&self, patience: Instant, deadline: Instant) -> Option<Hold> {

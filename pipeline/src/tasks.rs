@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::Instant;
@@ -64,6 +65,11 @@ impl Tasks {
     pub async fn stop(&self, deadline: Instant) -> bool {
         self.stop.cancel();
         self.wait(deadline).await
+    }
+
+    /// Waits for the end of tasks that have nothing to wait for any more. False when some still run after a second.
+    pub async fn wait_a_moment(&self) -> bool {
+        self.wait(Instant::now() + Duration::from_secs(1)).await
     }
 
     /// Waits for the end of all tasks without asking them to stop.

@@ -104,9 +104,6 @@ pub struct OwnLog {
     pub corrupt: Counter,
 }
 
-/// How long an exporter that is exchanged sends what waits, before its successor goes on with it.
-const UNTIL_EXCHANGED: Duration = Duration::from_secs(5);
-
 /// Under this name it leaves what waits in memory.
 const LEFT: &str = "queue";
 
@@ -244,13 +241,14 @@ impl Exporter {
     /// Sends what waits, by `deadline`. Gives the number of items that are lost; what is on disk stays there.
     async fn drain(&self, queue: &Queue, deadline: Instant) -> usize {
         queue.close();
-        let exchange = (Instant::now() + UNTIL_EXCHANGED).min(deadline);
-        if self.context.handover.has_heir() && !self.context.tasks.wait(exchange).await {
+        let (handover, tasks) = (&self.context.handover, &self.context.tasks);
+        if handover.has_heir() && !tasks.wait(handover.hand_on_by(deadline)).await {
             self.core.exchanged.cancel();
         }
-        if !self.context.tasks.wait(deadline).await {
+        if !tasks.wait(deadline).await {
             // The tasks hold at an await and end there at once.
-            self.context.tasks.stop(Instant::now() + Duration::from_secs(1)).await;
+            tasks.stop_token().cancel();
+            tasks.wait_a_moment().await;
         }
         let lost = queue.lost();
         self.core.stats.send_failed.add(lost as u64);

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::instance::Instance;
 use crate::config::{CollectorConfig, Sections};
+use crate::handover::UNTIL_EXCHANGED;
 use crate::output::Hold;
 use crate::plan::{NodeKey, Plan};
 use crate::{ComponentError, ComponentId, Extension, Host, Kind, Shared};
@@ -20,10 +21,6 @@ use crate::{ComponentError, ComponentId, Extension, Host, Kind, Shared};
 pub(super) const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 type Instances = BTreeMap<NodeKey, Arc<Instance>>;
-
-/// How long an exchange waits for batches that are under way before they are refused: whoever waits for the backend that
-/// is to be exchanged could wait for ever.
-const REST_WITHIN: Duration = Duration::from_secs(5);
 
 /// The instances of one configuration, wired and running.
 #[derive(Default)]
@@ -157,7 +154,7 @@ impl Graph {
         deadline: Instant,
         wanted: impl Fn(&NodeKey, Signal) -> bool,
     ) -> Result<(), ComponentError> {
-        let patience = deadline.min(Instant::now() + REST_WITHIN);
+        let patience = deadline.min(Instant::now() + UNTIL_EXCHANGED);
         for key in self.plan.nodes().filter(|key| exchange.kept.contains(*key)) {
             let Some(instance) = self.instances.get(key) else { continue };
             for (signal, output) in &instance.outputs {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use otelcol_pipeline::{ComponentError, Output};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
@@ -66,7 +66,8 @@ impl Collector {
         loop {
             let Some(batch) = lock(&self.desk).collect() else { return Ok(()) };
             let points = batch.items();
-            let Err(error) = self.output.consume(batch).await else { return Ok(()) };
+            let taken = self.output.consume_until(batch, sleep_until(deadline)).await;
+            let Err(error) = taken else { return Ok(()) };
             let wait = error.after().unwrap_or(RETRY);
             if error.is_permanent() || Instant::now() + wait >= deadline {
                 let message = format!("{points} points of the last ami metrics were not accepted: {error}");

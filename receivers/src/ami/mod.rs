@@ -129,10 +129,13 @@ impl Component for Ami {
     }
 
     async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
+        let handover = &self.context.handover;
+        let deadline = handover.hand_on_by(deadline);
         // Only a second shutdown could find it set.
         let _ = self.finish_by.set(deadline);
-        let stopped = self.context.tasks.stop(deadline).await;
-        let handover = &self.context.handover;
+        let stopped = self.context.tasks.stop(deadline).await
+            // What is left is put aside at the deadline.
+            || self.context.tasks.wait_a_moment().await;
         if let Some(desk) = self.desk.get().filter(|_| handover.has_heir()) {
             handover.put(DESK, Arc::clone(desk));
         }

@@ -2,15 +2,15 @@
 //!
 //! Asterisk keeps what a slow reader does not take, in memory and for every such reader. So batches wait here, up to a limit.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use otelcol_pdata::{Batch, Signal};
 use otelcol_pipeline::telemetry::Counter;
-use otelcol_pipeline::{Context, Output};
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use otelcol_pipeline::{Context, Handover, Output};
+use tokio::sync::{SetOnce, mpsc};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// The wait before a batch is offered again, if the pipeline names none.
 const RETRY: Duration = Duration::from_millis(200);
@@ -31,10 +31,18 @@ pub(super) struct Carrier {
     output: Output,
     loss: Arc<Loss>,
     finish_by: FinishBy,
+    handover: Handover,
 }
 
 /// When a receiver that is shutting down has to be through. Empty while it is not.
-pub(super) type FinishBy = Arc<OnceLock<Instant>>;
+pub(super) type FinishBy = Arc<SetOnce<Instant>>;
+
+/// What nobody took, on its way to the next instance. Counted as lost where there is none.
+struct Left {
+    batches: Vec<Batch>,
+    why: String,
+    loss: Arc<Loss>,
+}
 
 /// Counts what nobody took.
 #[derive(Debug)]
@@ -58,7 +66,11 @@ pub(super) fn outbox(
     let waiting = Arc::new(AtomicUsize::new(0));
     let loss = Arc::new(Loss::new(context, signal));
     let outbox = Outbox { queue: sender, waiting: Arc::clone(&waiting), limit, loss: Arc::clone(&loss) };
-    (outbox, Carrier { queue: receiver, waiting, output, loss, finish_by })
+    let handover = context.handover.clone();
+    if let Some(mut left) = handover.take::<Left>(signal.as_str()) {
+        left.batches.drain(..).for_each(|batch| outbox.put(batch));
+    }
+    (outbox, Carrier { queue: receiver, waiting, output, loss, finish_by, handover })
 }
 
 impl Outbox {
@@ -83,26 +95,49 @@ impl Outbox {
 impl Carrier {
     /// Hands batches on in their order, until the outbox is dropped and empty.
     pub(super) async fn run(mut self) {
+        let mut left = Left { batches: Vec::new(), why: String::new(), loss: Arc::clone(&self.loss) };
         while let Some(batch) = self.queue.recv().await {
             let bytes = batch.pinned_bytes();
-            self.hand_on(batch).await;
+            if !left.batches.is_empty() {
+                left.batches.push(batch);
+            } else if let Err(why) = self.hand_on(&batch).await {
+                left.batches.push(batch);
+                left.why = why;
+            }
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        if self.handover.has_heir() {
+            self.handover.put(self.loss.signal.as_str(), left);
         }
     }
 
-    async fn hand_on(&self, batch: Batch) {
+    /// Offers a batch until it is taken or refused for good; the error is why it was not by the end.
+    async fn hand_on(&self, batch: &Batch) -> Result<(), String> {
         loop {
-            let Err(error) = self.output.consume(batch.clone()).await else { return };
+            let taken = self.output.consume_until(batch.clone(), self.too_late()).await;
+            let Err(error) = taken else { return Ok(()) };
             if error.is_permanent() {
                 self.loss.add(&self.loss.permanent, batch.items(), &error.to_string());
-                return;
+                return Ok(());
             }
             let wait = error.after().unwrap_or(RETRY);
             if self.finish_by.get().is_some_and(|by| Instant::now() + wait >= *by) {
-                self.loss.add(&self.loss.shutdown, batch.items(), &error.to_string());
-                return;
+                return Err(error.to_string());
             }
-            tokio::time::sleep(wait).await;
+            sleep(wait).await;
+        }
+    }
+
+    async fn too_late(&self) {
+        sleep_until(*self.finish_by.wait().await).await;
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        let items = self.batches.iter().map(Batch::items).sum();
+        if items > 0 {
+            self.loss.add(&self.loss.shutdown, items, &self.why);
         }
     }
 }
@@ -139,7 +174,7 @@ impl Loss {
 
 #[cfg(test)]
 mod tests {
-    use otelcol_pipeline::{ConsumeError, Kind};
+    use otelcol_pipeline::{ComponentId, ConsumeError, Kind, Shared};
     use otelcol_testkit::{Answer, Sink, samples};
 
     use super::*;
@@ -171,18 +206,50 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_shutdown_does_not_wait_for_ever() {
-        let context = Context::detached(Kind::Receiver, "ami");
-        let sink = Sink::new();
-        let output = Output::to(sink.consumer());
-        sink.answer_next((0..1000).map(|_| full()));
-        let finish_by = FinishBy::default();
-        let (outbox, carrier) = outbox(&context, Signal::Logs, output, usize::MAX, Arc::clone(&finish_by));
+    async fn a_shutdown_does_not_wait_for_ever_and_an_heir_loses_nothing() {
+        for answer in [full(), Answer::Block] {
+            for heirs in [vec![], vec!["receiver ami".to_owned()]] {
+                let (shared, sink) = (Shared::default(), Sink::new());
+                shared.shelf.expect_heirs(heirs.clone());
+                let context = Context::new(&shared, Kind::Receiver, ComponentId::new("ami"), "");
+                let start = |finish_by| {
+                    outbox(&context, Signal::Logs, Output::to(sink.consumer()), usize::MAX, finish_by)
+                };
+                sink.answer(answer.clone());
+                let finish_by = FinishBy::default();
+                let (outbox, carrier) = start(Arc::clone(&finish_by));
+                outbox.put(samples::records(4));
+                outbox.put(samples::records(2));
+                finish_by.set(Instant::now() + Duration::from_secs(5)).unwrap();
+                drop(outbox);
+                carrier.run().await;
+                assert!(Instant::now() <= *finish_by.get().unwrap());
+
+                sink.answer(Answer::Accept);
+                let (outbox, carrier) = start(FinishBy::default());
+                outbox.put(samples::records(1));
+                drop(outbox);
+                carrier.run().await;
+                let told = if heirs.is_empty() { (vec![1], 6.0) } else { (vec![4, 2, 1], 0.0) };
+                assert_eq!((sink.sizes(), lost(&context, "shutdown")), told);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_heir_does_not_take_is_counted() {
+        let (shared, sink) = (Shared::default(), Sink::new());
+        shared.shelf.expect_heirs(["receiver ami".to_owned()]);
+        let context = Context::new(&shared, Kind::Receiver, ComponentId::new("ami"), "");
+        sink.answer(full());
+        let finish_by = Arc::new(SetOnce::new_with(Some(Instant::now())));
+        let (outbox, carrier) =
+            outbox(&context, Signal::Logs, Output::to(sink.consumer()), usize::MAX, finish_by);
         outbox.put(samples::records(4));
-        finish_by.set(Instant::now() + Duration::from_secs(5)).unwrap();
         drop(outbox);
         carrier.run().await;
+        assert_eq!(lost(&context, "shutdown"), 0.0);
+        drop(context.handover.take::<Left>("logs").unwrap());
         assert_eq!(lost(&context, "shutdown"), 4.0);
-        assert!(Instant::now() <= *finish_by.get().unwrap());
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use otelcol_pdata::Batch;
 use otelcol_pipeline::storage::{StorageClient, StorageOp};
-use otelcol_pipeline::{ComponentError, ConsumeError, Context, Output};
+use otelcol_pipeline::{ComponentError, Context, Output};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -87,12 +87,7 @@ impl Flusher {
         }
         let batch = Batch::from_metrics(resource_metrics(&interval, self.style));
         let points = batch.items();
-        let taken = tokio::select! {
-            biased;
-            taken = self.output.consume(batch) => taken,
-            () = too_late => Err(ConsumeError::retryable("the pipeline has not answered in time", None)),
-        };
-        match taken {
+        match self.output.consume_until(batch, too_late).await {
             Ok(()) => Ok(()),
             Err(error) if error.is_permanent() => {
                 tracing::error!(receiver = %self.shared.context.id, points, %error, "statsd flush dropped");

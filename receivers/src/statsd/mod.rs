@@ -28,7 +28,6 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use otelcol_pdata::Signal;
@@ -73,11 +72,6 @@ pub fn aggregate(config: &Config, datagrams: &[&[u8]]) -> Vec<ResourceMetrics> {
 const LISTENER: &str = "listener";
 const GAUGES: &str = "gauges";
 const INTERVAL: &str = "interval";
-
-/// How long an instance that is exchanged tries to hand its last interval on, before its successor does.
-const UNTIL_EXCHANGED: Duration = Duration::from_secs(5);
-/// How long tasks may take to end that have nothing to wait for any more.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// The receiver.
 #[derive(Debug)]
@@ -206,12 +200,12 @@ impl Component for Statsd {
 
     async fn shutdown(&self, deadline: Instant) -> Result<(), ComponentError> {
         let Some(running) = self.running.get() else { return Ok(()) };
-        let has_heir = self.context.handover.has_heir();
-        let deadline = if has_heir { deadline.min(Instant::now() + UNTIL_EXCHANGED) } else { deadline };
-        let mut stopped = self.context.tasks.stop(deadline).await;
+        let (handover, tasks) = (&self.context.handover, &self.context.tasks);
+        let (has_heir, deadline) = (handover.has_heir(), handover.hand_on_by(deadline));
+        let mut stopped = tasks.stop(deadline).await;
         if !stopped {
             running.flusher.too_late.cancel();
-            stopped = self.context.tasks.wait(Instant::now() + GRACE).await;
+            stopped = tasks.wait_a_moment().await;
         }
         let mut flushed = running.flusher.finish(deadline).await;
 
