@@ -23,8 +23,14 @@ pub(super) struct LogWriter {
     resource: Resource,
 }
 
-/// What a column of a CDR holds. What a site adds can hold anything: a caller's number is an integer too.
+/// What a column of a CDR holds: as what it is read, else what its name says. What a site adds can hold anything: a caller's
+/// number is an integer too.
 fn kind(layout: &Layout, place: usize, column: &Column) -> Kind {
+    match layout.role(place) {
+        Some(Role::Channel | Role::Dstchannel) => return Kind::Channel,
+        Some(_) => return Kind::Plain,
+        None => {}
+    }
     match column.name.to_ascii_lowercase().as_str() {
         "src" | "dst" | "did" | "cnum" | "outbound_cnum" => Kind::Number,
         "cnam" | "outbound_cnam" | "dst_cnam" => Kind::Name,
@@ -34,7 +40,6 @@ fn kind(layout: &Layout, place: usize, column: &Column) -> Kind {
         | "accountcode" | "peeraccount" | "uniqueid" | "linkedid" | "sequence" | "dcontext" | "lastapp" => {
             Kind::Plain
         }
-        _ if is_integer(&column.data_type) && layout.has_role(place) => Kind::Plain,
         _ => Kind::Text,
     }
 }
@@ -134,13 +139,27 @@ mod tests {
     use crate::mysql_cdr::schema::tests::columns;
 
     #[test]
-    fn a_number_in_a_column_of_integers_is_redacted() {
-        let mut found =
-            columns(&["id", "calldate", "secs", "disposition", "uniqueid", "sequence", "callerid", "trunk"]);
+    fn numbers_are_redacted_by_what_a_column_is() {
+        let mut found = columns(&[
+            "id",
+            "calldate",
+            "secs",
+            "disposition",
+            "call",
+            "sequence",
+            "callerid",
+            "trunk",
+            "leg",
+        ]);
         for place in [0, 2, 5, 6, 7] {
             found[place].data_type = "bigint".to_owned();
         }
-        let names = Columns { duration: "secs".to_owned(), ..Columns::default() };
+        let names = Columns {
+            duration: "secs".to_owned(),
+            uniqueid: "call".to_owned(),
+            channel: "leg".to_owned(),
+            ..Columns::default()
+        };
         let layout = Layout::new("t".to_owned(), &found, &[], &names.shape(), true, 100).unwrap();
         let settings = Settings { numbers: Numbers::Last4, ..Settings::default() };
         let system = System::new("", "pbx");
@@ -157,6 +176,8 @@ mod tests {
             ("sequence", "4930123456", (true, "4930123456")),
             ("callerid", "4930123456", (false, "***3456")),
             ("trunk", "17", (true, "17")),
+            ("call", "1795307195.7", (false, "1795307195.7")),
+            ("leg", "PJSIP/4930123456-0000001a", (false, "PJSIP/***3456-0000001a")),
         ] {
             assert_eq!(shown(name, value), (expected.0, expected.1.to_owned()), "{name}");
         }

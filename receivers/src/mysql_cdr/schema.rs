@@ -35,7 +35,7 @@ macro_rules! roles {
         pub(super) enum Role { $($role,)+ }
 
         impl Role {
-            const COUNT: usize = [$(Self::$role,)+].len();
+            const ALL: [Self; [$(Self::$role,)+].len()] = [$(Self::$role,)+];
         }
     };
 }
@@ -98,7 +98,7 @@ pub(super) struct Shape<'c> {
 
 /// Which column is which, as places in [`Layout::columns`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Roles([Option<usize>; Role::COUNT]);
+struct Roles([Option<usize>; Role::ALL.len()]);
 
 /// The columns that are read from a table, and what they are for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,9 +222,9 @@ impl Layout {
         self.required.iter().all(|required| required.roles.iter().any(has))
     }
 
-    /// Whether the column at a place is one of Asterisk's that are looked for, or the key.
-    pub(super) fn has_role(&self, place: usize) -> bool {
-        self.roles.0.contains(&Some(place))
+    /// As what the column at a place is read.
+    pub(super) fn role(&self, place: usize) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| self.place(*role) == Some(place))
     }
 
     /// The place of the column in this role.
