@@ -107,6 +107,15 @@ impl Db {
         };
         let session = format!("SET time_zone='+00:00', sql_mode='', autocommit=1, SESSION {limit}");
         self.run("set up the session", &session).await?;
+        if self.flavor == Flavor::MySql {
+            // Else the server tells what it knew of a table a day ago. Before MySQL 8 it did not know of this.
+            let fresh = self.run("set up the session", "SET SESSION information_schema_stats_expiry=0").await;
+            if let Err(error) = fresh
+                && error.ends_connection()
+            {
+                return Err(error);
+            }
+        }
         self.run("set up the session", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await
     }
 

@@ -103,11 +103,11 @@ impl Worker {
                         table.reader = Reader::Id(ById::after(source.key_before(db, floor).await?));
                     }
                 }
-                if let Reader::Id(by_id) = &table.reader {
-                    let highest = source.highest_key(db).await?.unwrap_or(0);
-                    if highest < by_id.high() {
-                        begin_anew(&self.context, &source, table, highest);
-                    }
+                // Looks see to it by themselves, and replication makes none.
+                if let (Mode::Binlog, Reader::Id(by_id)) = (self.config.mode, &table.reader)
+                    && let Some(highest) = source.begins_anew(db, by_id.high()).await?
+                {
+                    begin_anew(&self.context, &source, table, highest);
                 }
             }
             None => {
@@ -175,24 +175,23 @@ impl Worker {
     }
 
     /// Nothing is above the keys that were read: because nothing is new, or because the table was emptied and its keys begin
-    /// anew. A replica that is asked in turn with others may be behind for a moment.
+    /// anew. A replica that is asked in turn with others, or in place of one that is gone, may be behind for a moment.
     async fn begins_anew(&mut self, db: &mut Db, n: usize, source: &Source) -> Result<bool, DbError> {
-        let highest = source.highest_key(db).await?.unwrap_or(0);
+        let Some(Reader::Id(by_id)) = self.reader(n) else { return Ok(false) };
+        let highest = source.begins_anew(db, by_id.high()).await?;
         let now = self.now().mono_ms;
         let Some(entry) = self.entries.get_mut(n) else { return Ok(false) };
-        let Some(Table { reader: Reader::Id(by_id), settings, .. }) = &entry.table else { return Ok(false) };
-        if highest >= by_id.high() {
+        let Some(table) = &mut entry.table else { return Ok(false) };
+        let Some(highest) = highest else {
             entry.shrunk_at = None;
             return Ok(false);
-        }
+        };
         let since = *entry.shrunk_at.get_or_insert(now);
-        if now.saturating_sub(since) < settings.lookback_ms {
+        if now.saturating_sub(since) < table.settings.lookback_ms {
             return Ok(false);
         }
         entry.shrunk_at = None;
-        if let Some(table) = &mut entry.table {
-            begin_anew(&self.context, source, table, highest);
-        }
+        begin_anew(&self.context, source, table, highest);
         Ok(true)
     }
 

@@ -14,6 +14,8 @@ use super::time::{self, Naive, Zone};
 pub(super) struct Source {
     /// The table's name in the settings.
     pub(super) name: String,
+    /// The table, as a condition on `information_schema`.
+    condition: String,
     /// Its columns.
     pub(super) layout: Layout,
     /// Zone of its times.
@@ -96,7 +98,14 @@ impl Source {
             .map_err(DbError::Table)?;
         let zone = Zone::named(&table.timezone).map_err(DbError::Table)?;
         let by_key = layout.id_index.is_some();
-        let source = Self { name: table.name.clone(), layout, zone, by_key, chunk_rows: config.chunk_rows };
+        let source = Self {
+            name: table.name.clone(),
+            condition: schema_condition(&config.database, &table.name),
+            layout,
+            zone,
+            by_key,
+            chunk_rows: config.chunk_rows,
+        };
         let sql = format!("SELECT {} FROM {} LIMIT 0", source.layout.select(), source.layout.table);
         db.run(&format!("read columns of {}", source.layout.table), &sql).await?;
         if config.mode == super::config::Mode::Poll && !config.allow_table_scan {
@@ -238,6 +247,21 @@ impl Source {
         let sql = format!("SELECT MAX({}) FROM {}", self.id(), self.layout.table);
         let row: Option<Option<u64>> = db.first("highest key", &sql).await?;
         Ok(row.flatten())
+    }
+
+    /// The highest key, if the table's keys begin anew below `high`. Behind rows that were deleted they do not: the server
+    /// goes on counting.
+    ///
+    /// # Errors
+    /// A query failed.
+    pub(super) async fn begins_anew(&self, db: &mut Db, high: u64) -> Result<Option<u64>, DbError> {
+        let highest = self.highest_key(db).await?.unwrap_or(0);
+        if highest >= high {
+            return Ok(None);
+        }
+        let sql = format!("SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE {}", self.condition);
+        let next: Option<Option<u64>> = db.first("next key", &sql).await?;
+        Ok(next.flatten().is_none_or(|next| next <= high).then_some(highest))
     }
 
     /// The key to begin after so that no row from `from` on is left out; 0 if finding it would scan the table.

@@ -335,3 +335,49 @@ fn a_table_that_is_emptied_while_it_is_read_by_key() {
     running.wait_for("one more", |shown| calls(shown) == 16.0);
     assert_eq!(running.stop()["asterisk.cdr.rows"], 16.0);
 }
+
+/// The newest rows of a table are deleted: the keys go on, and what was read is not read again.
+fn newest_rows_deleted(kind: Kind, database: &str) {
+    let Some(server) = Server::shared(kind) else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut conn = runtime.block_on(async {
+        let mut conn = server.database(database).await;
+        Captured::read("scenarios_cdr").create(&mut conn, "cdr", KEY, "").await;
+        conn
+    });
+    let mut run = |sql: &[&str]| {
+        runtime.block_on(async {
+            for sql in sql {
+                conn.query_drop(*sql).await.unwrap();
+            }
+            // Longer than the lookback, in which a table's keys are not taken to begin anew.
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        });
+    };
+    let endpoint = format!("127.0.0.1:{}", server.port);
+    let settings = settings(&endpoint, database, "username: root\nlookback: 200ms");
+    let memory = Memory::default();
+    let running = Running::start(&settings, &memory);
+    run(&[INSERT; 5]);
+    running.wait_for("the first ones", |shown| calls(shown) == 5.0);
+    run(&["DELETE FROM cdr WHERE id > 3"]);
+    run(&[INSERT]);
+    running.wait_for("one behind them", |shown| calls(shown) == 6.0);
+    running.kill();
+    run(&["DELETE FROM cdr WHERE id > 2"]);
+    let running = Running::start(&settings, &memory);
+    running.wait_for_state("ok");
+    run(&[INSERT]);
+    running.wait_for("one behind a restart", |shown| calls(shown) == 7.0);
+    assert_eq!((running.odd_rows("late"), running.stop()["asterisk.cdr.rows"]), (0.0, 7.0));
+}
+
+#[test]
+fn the_newest_rows_of_a_table_of_mariadb_are_deleted() {
+    newest_rows_deleted(Kind::MariaDb, "newest_deleted");
+}
+
+#[test]
+fn the_newest_rows_of_a_table_of_mysql_are_deleted() {
+    newest_rows_deleted(Kind::MySql, "newest_deleted");
+}
