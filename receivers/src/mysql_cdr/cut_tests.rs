@@ -315,3 +315,21 @@ fn behind_a_row_of_a_time_to_come_calls_wait_for_their_rows() {
         assert_eq!((totals.rows, totals.calls.iter().sum::<u64>(), late), (4, 3, 0));
     }
 }
+
+/// Nothing tells how old such rows are, but not more of them are remembered than the limit says.
+#[test]
+fn rows_without_a_time_are_remembered_up_to_the_limit() {
+    let decoder = decoder(&["start", "duration", "disposition", "uniqueid"], Zone::utc());
+    for reader in [Reader::Id(ById::default()), Reader::Time(Window::default())] {
+        let mut world = world(reader, usize::MAX - 1);
+        world.table.settings.identities = 100;
+        for n in 0..1000 {
+            let values = ["0000-00-00 00:00:00".to_owned(), "9".to_owned(), "BUSY".to_owned(), n.to_string()];
+            let row = decoder.decode(|place| Some(Cow::Owned(values[place].clone())), n);
+            assert!(world.table.replicated(&row, world.now()));
+            world.table.settle(world.now(), u64::MAX, None);
+        }
+        let (rows, calls) = (world.table.rows.len(), world.table.book.identities());
+        assert!(rows <= 100 && calls <= 100, "{rows} rows, {calls} calls");
+    }
+}

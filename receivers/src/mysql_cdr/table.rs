@@ -304,7 +304,7 @@ impl Table {
     /// then on; replication brings each row once, however old.
     fn forget(&mut self, now: Now, by_look: bool) {
         if self.newest.is_none() {
-            return;
+            return self.keep();
         }
         let floor = self.floor.take();
         let horizon = self.from(self.settings.longest_call, now);
