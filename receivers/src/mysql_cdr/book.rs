@@ -118,6 +118,14 @@ impl Book {
         }
     }
 
+    /// Calls that wait for more rows.
+    pub(super) fn waiting(&self) -> usize {
+        match self {
+            Self::Cdr(tally) => tally.calls.sizes().0,
+            Self::Cel(events) => events.open(),
+        }
+    }
+
     /// Calls that are remembered.
     pub(super) fn identities(&self) -> usize {
         match self {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use mysql_async::binlog::events::{RowsEventData, TableMapEvent};
+use mysql_async::binlog::events::{Event, RowsEventData, TableMapEvent};
 use mysql_async::binlog::value::BinlogValue;
 use mysql_async::{BinlogStream, BinlogStreamRequest, Row, Value};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -12,9 +12,8 @@ use super::config::Mode;
 use super::connect::{Db, DbError, Flavor, explain};
 use super::read::binlog::{Follower, Meaning, column_names, column_text, is_before, places};
 use super::row::TableRow;
-use super::run::{LeftOut, Worker};
+use super::run::{Entry, LeftOut, Worker};
 use super::schema::parts;
-use super::source::Source;
 use super::table::{BinlogPosition, Reader};
 
 /// The server says that it lives this often when nothing happens.
@@ -71,16 +70,10 @@ pub(super) async fn log_end(db: &mut Db) -> Result<BinlogPosition, DbError> {
 struct Replication {
     stream: BinlogStream,
     follower: Follower,
-    /// Where the transaction under way begins.
-    begin: BinlogPosition,
-    /// Its rows that were not taken yet.
+    /// Rows of the transaction under way that were not taken yet.
     rows: Vec<LogRow>,
     /// How many rows of each table it has so far.
     counts: Vec<u64>,
-    /// How many rows are held before some are taken.
-    room: usize,
-    /// The transaction is over.
-    complete: bool,
     /// When the server was heard last.
     heard: Instant,
     commit_at: Option<Instant>,
@@ -108,39 +101,30 @@ impl Worker {
             return Err(DbError::Table("no table can be replicated".to_owned()));
         };
         let stream = self.open_stream(&first).await?;
-        // What was written meanwhile comes first.
-        let read_by = self.now().wall_ms;
-        for table in self.entries.iter_mut().filter_map(|entry| entry.table.as_mut()) {
-            table.book.due_after(read_by.saturating_add(table.settings.settle_ms));
-        }
+        self.was_not_read(|entry| entry.read_until.map_or(Duration::MAX, |until| until.elapsed()));
         let now = Instant::now();
         let mut replication = Replication {
             stream,
-            follower: Follower::at(first.clone()),
-            begin: first,
+            follower: Follower::at(first),
             rows: Vec::new(),
             counts: vec![0; self.entries.len()],
-            room: self.config.chunk_rows,
-            complete: false,
             heard: now,
             commit_at: None,
             last_commit: now,
             commit_took: Duration::ZERO,
         };
         let result = self.follow(&mut replication, until).await;
-        let _ = tokio::time::timeout(Duration::from_secs(1), replication.stream.close()).await;
-        match result {
-            Err(DbError::Refused { code: LOG_GONE, reason, .. }) => {
-                self.report.replication_gap(&reason);
-                for entry in &mut self.entries {
-                    if let Some(table) = &mut entry.table {
-                        table.binlog = None;
-                    }
-                }
-                Ok(())
-            }
-            other => other,
+        for entry in self.entries.iter_mut().filter(|entry| entry.is_read) {
+            entry.read_until = Some(Instant::now());
         }
+        let _ = tokio::time::timeout(Duration::from_secs(1), replication.stream.close()).await;
+        if let Err(DbError::Refused { code: LOG_GONE, reason, .. }) = &result {
+            self.report.replication_gap(reason);
+            for table in self.entries.iter_mut().filter_map(|entry| entry.table.as_mut()) {
+                table.binlog = None;
+            }
+        }
+        result
     }
 
     async fn open_stream(&self, position: &BinlogPosition) -> Result<BinlogStream, DbError> {
@@ -172,16 +156,14 @@ impl Worker {
 
     async fn follow(&mut self, replication: &mut Replication, until: Option<Instant>) -> Result<(), DbError> {
         loop {
-            if replication.rows.is_empty() && until.is_some_and(|until| until <= Instant::now()) {
+            // Between two transactions, or parts of a long one.
+            let is_even = replication.rows.is_empty();
+            if is_even && until.is_some_and(|until| until <= Instant::now()) {
                 return Ok(());
             }
             let stats_due = Instant::now() + self.config.collection_interval.get();
-            let now = self.now();
-            let due = self.entries.iter().filter_map(|entry| entry.table.as_ref()?.book.next_due()).min();
-            let due =
-                due.map(|due| Instant::now() + Duration::from_millis(due.saturating_sub(now.wall_ms) + 1));
-            let wake = [replication.commit_at, due, until].into_iter().flatten();
-            let wake = wake.min().unwrap_or(stats_due).min(stats_due);
+            let wake = [replication.commit_at, self.next_due(), until].into_iter().flatten().min();
+            let wake = wake.filter(|_| is_even).unwrap_or(stats_due).min(stats_due);
             let silence = replication.heard + 4 * HEARTBEAT;
             tokio::select! {
                 event = timeout_at(silence, replication.stream.next()) => {
@@ -189,8 +171,9 @@ impl Worker {
                         .map_err(|_| self.broken("the server is silent"))?
                         .ok_or_else(|| self.broken("the server ended the stream"))?
                         .map_err(|error| explain(&self.config.endpoint, "replicate", error))?;
-                    self.event(replication, &event).map_err(|error| self.broken(error))?;
-                    self.apply(replication).await;
+                    let read = Instant::now();
+                    self.event(replication, &event).await.map_err(|error| self.broken(error))?;
+                    self.was_not_read(|_| read.elapsed());
                     replication.heard = Instant::now();
                     if self.entries.iter().any(|entry| entry.is_read && entry.source.is_none()) {
                         return Ok(());
@@ -198,12 +181,35 @@ impl Worker {
                 }
                 () = sleep_until(wake) => {}
             }
+            let read = Instant::now();
             if replication.rows.is_empty() {
                 self.commit_replicated(replication).await;
             }
             if let Some(mut db) = self.db.take() {
                 self.read_stats(&mut db).await?;
                 self.db = Some(db);
+            }
+            self.was_not_read(|_| read.elapsed());
+        }
+    }
+
+    /// When the next call is due, of tables that are read.
+    fn next_due(&self) -> Option<Instant> {
+        let read = self.entries.iter().filter(|entry| entry.is_read);
+        let due = read.filter_map(|entry| entry.table.as_ref()?.book.next_due()).min()?;
+        Some(Instant::now() + Duration::from_millis(due.saturating_sub(self.now().wall_ms) + 1))
+    }
+
+    /// Nothing was read for so long, because of the server, the pipeline or the storage: what was written meanwhile comes
+    /// before calls that were due.
+    fn was_not_read(&mut self, pause: impl Fn(&Entry) -> Duration) {
+        let now = self.now().wall_ms;
+        for entry in &mut self.entries {
+            let pause = pause(entry).as_millis();
+            let Some(table) = &mut entry.table else { continue };
+            let settle_ms = table.settings.settle_ms;
+            if pause > u128::from(settle_ms / 8) {
+                table.book.due_after(now.saturating_add(settle_ms));
             }
         }
     }
@@ -212,36 +218,68 @@ impl Worker {
         DbError::Connection { address: self.config.endpoint.clone(), reason: format!("replicate: {reason}") }
     }
 
-    fn event(
-        &mut self,
-        replication: &mut Replication,
-        event: &mysql_async::binlog::events::Event,
-    ) -> std::io::Result<()> {
-        let meaning = replication.follower.event(event)?;
-        if matches!(meaning, Meaning::Moved | Meaning::Stated(_)) {
-            replication.complete = true;
+    /// Rows of a transaction are held until it is over, or until they are many.
+    async fn event(&mut self, replication: &mut Replication, event: &Event) -> std::io::Result<()> {
+        let is_over = match replication.follower.event(event)? {
+            Meaning::Nothing => return Ok(()),
+            Meaning::Rows(rows) => {
+                self.read(replication, &rows)?;
+                false
+            }
+            Meaning::Moved => true,
+            Meaning::Undone => {
+                replication.rows.clear();
+                true
+            }
+            Meaning::Stated(statement) => {
+                self.stated(&statement, replication.follower.position());
+                true
+            }
+        };
+        if is_over || replication.rows.len() >= self.config.chunk_rows {
+            self.apply(std::mem::take(&mut replication.rows)).await;
+        }
+        if is_over {
+            replication.counts.fill(0);
             replication.commit_at = replication.commit_at.or(Some(Instant::now()));
         }
-        match meaning {
-            Meaning::Nothing | Meaning::Moved => {}
-            Meaning::Stated(statement) => self.stated(&statement, replication.follower.position()),
-            Meaning::Rows(rows @ (RowsEventData::WriteRowsEvent(_) | RowsEventData::WriteRowsEventV1(_))) => {
-                let Some(map) = replication.stream.get_tme(rows.table_id()) else { return Ok(()) };
-                let Some(n) = self.entry_of(map) else { return Ok(()) };
-                let Some(entry) = self.entries.get(n) else { return Ok(()) };
-                let Some(source) = entry.source.as_ref().filter(|_| entry.is_read) else { return Ok(()) };
-                let mut nth = replication.counts.get(n).copied().unwrap_or(0);
-                for row in self.decode(n, source, &rows, map)? {
-                    nth += 1;
-                    replication.rows.push(LogRow { n, nth, row });
-                }
-                if let Some(count) = replication.counts.get_mut(n) {
-                    *count = nth;
-                }
+        Ok(())
+    }
+
+    /// Reads rows that were inserted and that their table does not know yet.
+    fn read(&mut self, replication: &mut Replication, rows: &RowsEventData<'_>) -> std::io::Result<()> {
+        if !matches!(rows, RowsEventData::WriteRowsEvent(_) | RowsEventData::WriteRowsEventV1(_)) {
+            return Ok(());
+        }
+        let Replication { stream, follower, rows: held, counts, .. } = replication;
+        let Some(map) = stream.get_tme(rows.table_id()) else { return Ok(()) };
+        let Some(n) = self.entry_of(map) else { return Ok(()) };
+        let Some(taken) = self.taken(n, follower) else { return Ok(()) };
+        let decoded = self.decode(n, rows, map)?;
+        let (Some(entry), Some(count)) = (self.entries.get_mut(n), counts.get_mut(n)) else { return Ok(()) };
+        let is_described = entry.described_at.as_ref().is_some_and(|at| follower.is_known(at));
+        if !is_described && decoded.iter().any(Result::is_err) {
+            entry.source = None;
+            return Ok(());
+        }
+        for row in decoded {
+            *count += 1;
+            if *count > taken {
+                held.push(LogRow { n, nth: *count, row });
             }
-            Meaning::Rows(_) => {}
         }
         Ok(())
+    }
+
+    /// How many rows of the transaction under way a table has. `None`: all, or it is not read.
+    fn taken(&mut self, n: usize, follower: &Follower) -> Option<u64> {
+        let entry = self.entries.get_mut(n).filter(|entry| entry.is_read && entry.source.is_some())?;
+        let begin = follower.position();
+        let known = entry.table.as_mut()?.binlog.get_or_insert_with(|| begin.clone());
+        if is_before(known, begin) {
+            *known = begin.clone();
+        }
+        (!follower.is_known(known)).then_some(known.rows)
     }
 
     fn entry_of(&self, map: &TableMapEvent<'_>) -> Option<usize> {
@@ -251,15 +289,16 @@ impl Worker {
             .position(|entry| parts(&self.config.database, &entry.spec.name) == (&*database, &*table))
     }
 
+    /// Each row; one whose columns are not those of the table is how many it has.
     fn decode(
         &self,
         n: usize,
-        source: &Source,
         rows: &RowsEventData<'_>,
         map: &TableMapEvent<'_>,
     ) -> std::io::Result<Vec<Result<TableRow, usize>>> {
-        let seed = self.entries.get(n).and_then(|entry| entry.table.as_ref()).map_or(0, |table| table.seed);
-        let decoder = source.decoder(seed, self.keep(n), self.config.limits.value_bytes);
+        let Some(entry) = self.entries.get(n) else { return Ok(Vec::new()) };
+        let (Some(source), Some(table)) = (&entry.source, &entry.table) else { return Ok(Vec::new()) };
+        let decoder = source.decoder(table.seed, self.keep(n), self.config.limits.value_bytes);
         let now = self.now().seconds();
         let total = usize::try_from(map.columns_count()).unwrap_or(usize::MAX);
         let places = places(&source.layout, total, &column_names(map)?);
@@ -296,59 +335,21 @@ impl Worker {
         }
     }
 
-    /// Takes the rows of a transaction that is over, or of one under way if they are many. A table's position says how many
-    /// were taken, so that they count once whatever happens before its end.
-    ///
-    /// A table that is ahead of the others knows rows already. Whether it knows those of this transaction tells its end: since
-    /// MariaDB 11.7 the events within a transaction do not say where they are.
-    async fn apply(&mut self, replication: &mut Replication) {
-        let is_over = std::mem::take(&mut replication.complete);
-        if !is_over && replication.rows.len() < replication.room {
-            return;
-        }
-        let now = self.now();
-        let (begin, position) = (replication.begin.clone(), replication.follower.position().clone());
-        for LogRow { n, nth, row } in std::mem::take(&mut replication.rows) {
+    /// Takes rows. A table's position says how many were taken of the transaction, so that they count once whatever happens
+    /// before its end.
+    async fn apply(&mut self, rows: Vec<LogRow>) {
+        for LogRow { n, nth, row } in rows {
+            let now = self.now();
             let Some(entry) = self.entries.get_mut(n) else { continue };
             let Some(table) = &mut entry.table else { continue };
-            let known = table.binlog.get_or_insert_with(|| begin.clone());
-            if is_over && !is_before(known, &position) {
-                continue;
-            }
-            if is_before(known, &begin) {
-                *known = begin.clone();
-            } else if !known.is_beside(&begin) && !is_over {
-                replication.rows.push(LogRow { n, nth, row });
-                continue;
-            }
-            if nth <= known.rows {
-                continue;
+            let new = row.as_ref().is_ok_and(|row| table.replicated(row, now));
+            if let Some(known) = &mut table.binlog {
+                known.rows = nth;
             }
             match row {
-                Ok(row) => {
-                    let new = table.replicated(&row, now);
-                    if let Some(known) = &mut table.binlog {
-                        known.rows = nth;
-                    }
-                    self.after_rows(n, std::slice::from_ref(&row), &[new]).await;
-                }
-                Err(columns) => {
-                    let is_new = entry.described_at.as_ref().is_none_or(|at| {
-                        if is_over { is_before(at, &position) } else { !is_before(&position, at) }
-                    });
-                    if is_new {
-                        entry.source = None;
-                        return;
-                    }
-                    known.rows = nth;
-                    entry.left_out = LeftOut { rows: entry.left_out.rows + 1, columns };
-                }
+                Ok(row) => self.after_rows(n, std::slice::from_ref(&row), &[new]).await,
+                Err(columns) => entry.left_out = LeftOut { rows: entry.left_out.rows + 1, columns },
             }
-        }
-        replication.room = replication.rows.len() + self.config.chunk_rows;
-        if is_over {
-            replication.begin = position;
-            replication.counts.fill(0);
         }
     }
 
@@ -357,7 +358,8 @@ impl Worker {
         let at = Instant::now();
         let mut rows = false;
         let position = replication.follower.position().clone();
-        for entry in &mut self.entries {
+        // The calls of one that is not read wait for their rows.
+        for entry in self.entries.iter_mut().filter(|entry| entry.is_read) {
             // All rows that were written before the table was asked for its columns are behind.
             let is_behind = entry.described_at.as_ref().is_some_and(|at| !is_before(&position, at));
             if let Some(source) = entry.source.as_ref().filter(|_| is_behind && entry.left_out.rows > 0) {
@@ -365,7 +367,9 @@ impl Worker {
                 self.report.unreadable(&source.name, left_out, source.layout.total);
             }
             let Some(table) = &mut entry.table else { continue };
-            table.settle(now, now.wall_ms, None);
+            let many = table.book.waiting() > self.config.chunk_rows;
+            let reached = table.reached.take().filter(|_| many);
+            table.settle(now, now.wall_ms, reached);
             if let Reader::Id(by_id) = &mut table.reader {
                 by_id.end(now.mono_ms, table.settings.lookback_ms);
             }

@@ -68,6 +68,8 @@ pub(super) struct Entry {
     pub(super) described_at: Option<BinlogPosition>,
     /// Rows of the binary log that could not be read.
     pub(super) left_out: LeftOut,
+    /// Until when its rows were read from the binary log.
+    pub(super) read_until: Option<Instant>,
     committed: Instant,
 }
 
@@ -119,6 +121,7 @@ impl Worker {
             shrunk_at: None,
             described_at: None,
             left_out: LeftOut::default(),
+            read_until: None,
             committed: born,
         };
         let entries = tables.into_iter().map(entry).collect();
@@ -239,8 +242,7 @@ impl Worker {
                 }
             };
             if self.config.mode == Mode::Binlog && self.db.is_some() {
-                let at_least = self.config.settle.get() * 2;
-                let until = (!is_well).then(|| Instant::now() + wait.max(at_least));
+                let until = (!is_well).then(|| Instant::now() + wait);
                 if let Err(error) = self.replicate(until).await {
                     self.failed(&error).await;
                     self.settle(0).await;

@@ -98,11 +98,6 @@ impl BinlogPosition {
     pub(super) fn new(file: String, offset: u64) -> Self {
         Self { file, offset, rows: 0 }
     }
-
-    /// Whether both are in or before the same transaction.
-    pub(super) fn is_beside(&self, other: &Self) -> bool {
-        (&self.file, self.offset) == (&other.file, other.offset)
-    }
 }
 
 /// How rows are looked for in the table.
@@ -140,6 +135,8 @@ pub(super) struct Table {
     /// Time of the newest row.
     pub(super) newest: Option<Naive>,
     pub(super) binlog: Option<BinlogPosition>,
+    /// When the latest of the rows was written that replication has brought since this was asked last.
+    pub(super) reached: Option<Naive>,
     /// Keeps this record's hashes apart from another's.
     pub(super) seed: u64,
     /// Rows are noted but not counted: they were there before the first start.
@@ -164,6 +161,7 @@ impl Table {
             floor,
             newest: None,
             binlog: None,
+            reached: None,
             seed,
             marking: false,
             dirty: true,
@@ -216,6 +214,9 @@ impl Table {
             by_id.row(key, row.written_utc, now.seconds());
         }
         let new = self.fresh(row, now);
+        if row.written <= self.ahead(now) {
+            self.reached = self.reached.max(Some(row.written));
+        }
         self.forget(now, false);
         new
     }

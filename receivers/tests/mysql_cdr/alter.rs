@@ -1,4 +1,4 @@
-//! By replication: tables whose columns change, and transactions of many rows.
+//! By replication: tables whose columns change.
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable as _;
@@ -6,14 +6,14 @@ use mysql_async::prelude::Queryable as _;
 use crate::collector::{Memory, Running, Shown};
 use crate::database::{Kind, Server};
 
-const TABLE: &str =
+pub(crate) const TABLE: &str =
     "CREATE TABLE cdr (calldate DATETIME, duration INT, disposition VARCHAR(45), uniqueid VARCHAR(150))";
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Runtime::new().unwrap()
 }
 
-fn settings(server: &Server, database: &str, more: &str) -> String {
+pub(crate) fn settings(server: &Server, database: &str, more: &str) -> String {
     format!(
         "endpoint: '127.0.0.1:{}'\nusername: root\ndatabase: {database}\nmode: binlog\ntimezone: UTC\nstart_at: beginning\n\
          storage: memory\npoll_interval: 30ms\nsettle: 100ms\ncollection_interval: 50ms\nserver_metrics: false\n{more}\n",
@@ -21,7 +21,7 @@ fn settings(server: &Server, database: &str, more: &str) -> String {
     )
 }
 
-async fn insert(conn: &mut Conn, disposition: &str, duration: u32, id: &str) {
+pub(crate) async fn insert(conn: &mut Conn, disposition: &str, duration: u32, id: &str) {
     conn.query_drop(format!(
         "INSERT INTO cdr (calldate, duration, disposition, uniqueid) VALUES ('2026-11-22 00:00:00', {duration}, '{disposition}', '{id}')"
     ))
@@ -30,7 +30,7 @@ async fn insert(conn: &mut Conn, disposition: &str, duration: u32, id: &str) {
 }
 
 /// How many calls ended so, answered, busy and failed, and how long all lasted.
-fn counted(shown: &Shown) -> [f64; 4] {
+pub(crate) fn counted(shown: &Shown) -> [f64; 4] {
     let calls = |ending: &str| format!("asterisk.cdr.calls{{disposition={ending}}}");
     [calls("ANSWERED"), calls("BUSY"), calls("FAILED"), "asterisk.cdr.duration_sum".to_owned()]
         .map(|name| shown.get(&name).copied().unwrap_or_default())
@@ -116,36 +116,4 @@ fn rows_of_before_a_change_of_the_table_are_read_by_the_names_in_the_log() {
         conn.query_drop("SET GLOBAL binlog_row_metadata=FULL").await.unwrap();
     });
     altered_meanwhile(&server, "altered_named", [1.0, 2.0, 0.0, 13.0], 0.0);
-}
-
-/// One transaction of many rows of long ago, of which nobody remembers all, with an end in the middle of it: by a kill, and
-/// in order.
-#[test]
-fn a_transaction_of_many_rows_is_counted_once() {
-    const ROWS: f64 = 12_000.0;
-    let Some(server) = Server::shared(Kind::MariaDb) else { return };
-    let runtime = runtime();
-    let mut conn = runtime.block_on(server.database("many_rows"));
-    runtime.block_on(conn.query_drop(TABLE)).unwrap();
-    let memory = Memory::default();
-    let more = "chunk_rows: 100\nlongest_call: 1h";
-    let settings = settings(server, "many_rows", more);
-    let start = || Running::start(&settings, &memory);
-    let rows = |shown: &Shown| shown.get("asterisk.cdr.rows").copied().unwrap_or_default();
-    let running = start();
-    running.wait_for("the first batch", |shown| shown.contains_key("asterisk.cdr.rows"));
-    runtime
-        .block_on(conn.query_drop(format!(
-            "INSERT INTO cdr SELECT '2001-01-01' + INTERVAL seq HOUR, 1, 'BUSY', seq FROM seq_1_to_{ROWS}"
-        )))
-        .unwrap();
-    let killed_at = rows(&running.wait_for("some rows", |shown| rows(shown) > 0.0));
-    running.kill();
-    let running = start();
-    let stopped_at = rows(&running.wait_for("more rows", |shown| rows(shown) > killed_at));
-    running.stop();
-    let running = start();
-    running.wait_for("all rows", |shown| counted(shown) == [0.0, ROWS, 0.0, ROWS]);
-    let shown = running.stop();
-    assert_eq!((rows(&shown), counted(&shown)), (ROWS, [0.0, ROWS, 0.0, ROWS]), "{killed_at} {stopped_at}");
 }

@@ -131,6 +131,13 @@ impl Running {
         self.telemetry.value("otelcol_receiver_mysql_cdr_odd_rows", &labels).unwrap()
     }
 
+    /// How often the server no longer had the binary log where reading was.
+    pub(crate) fn gaps(&self) -> f64 {
+        self.telemetry
+            .value("otelcol_receiver_mysql_cdr_replication_gaps", &[("receiver", "mysql_cdr")])
+            .unwrap()
+    }
+
     /// How it says it is doing.
     pub(crate) fn state(&self) -> String {
         self.board.components().iter().map(|(_, status)| status.to_string()).collect()

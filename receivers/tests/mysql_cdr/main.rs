@@ -17,3 +17,4 @@ mod faults;
 mod replay;
 mod restarts;
 mod shapes;
+mod transactions;

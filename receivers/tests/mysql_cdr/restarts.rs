@@ -144,3 +144,59 @@ fn mariadb_restarts_while_it_is_replicated() {
 fn mysql_restarts_while_it_is_replicated() {
     server_restarts(Kind::MySql, Way::Binlog);
 }
+
+/// The server no longer has the log where reading was: the table is read instead.
+#[test]
+fn the_log_is_gone() {
+    use mysql_async::prelude::Queryable as _;
+
+    let Some(server) = Server::start(Kind::MariaDb) else { return };
+    let captured = Captured::read("scenarios_cdr_alembic");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut conn = runtime.block_on(table(&server, "calls", &captured, Way::Binlog));
+    runtime.block_on(conn.query_drop("CREATE INDEX by_start ON calls (start)")).unwrap();
+    let memory = Memory::default();
+    let settings = Way::Binlog.settings(&server, "calls", SETTLE);
+    let running = Running::start(&settings, &memory);
+    running.wait_for("the first record", |shown| shown.contains_key("asterisk.cdr.rows"));
+    let mut write = |captured: &[&[Vec<Option<String>>]], more: &str| {
+        runtime.block_on(async {
+            for rows in captured {
+                Captured::read("scenarios_cdr_alembic").insert_call(&mut conn, "calls", rows).await;
+            }
+            if !more.is_empty() {
+                conn.query_drop(more).await.unwrap();
+            }
+        });
+    };
+    let calls: Vec<_> = captured.calls().collect();
+    write(&calls[..20], "");
+    running.wait_for("some rows", |shown| shown.get("asterisk.cdr.rows").is_some_and(|rows| *rows > 15.0));
+    running.kill();
+    write(&calls[20..40], "RESET MASTER");
+    write(&calls[40..50], "");
+    let running = Running::start(&settings, &memory);
+    running.wait_for("the gap", |_| running.gaps() == 1.0);
+    write(&calls[50..], "");
+    running.wait_for("the truth", |shown| difference(shown, "", "scenarios_cdr_alembic").is_empty());
+    assert_eq!(running.gaps(), 1.0);
+    assert_eq!(difference(&running.stop(), "", "scenarios_cdr_alembic"), [""; 0]);
+}
+
+/// Two with one number throw each other out of the server. Neither is in a hurry to come again, and both say why.
+#[test]
+fn two_of_one_server_id() {
+    let Some(server) = Server::shared(Kind::MySql) else { return };
+    let captured = Captured::read("scenarios_cdr_alembic");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(table(server, "one_id", &captured, Way::Binlog));
+    let settings = Way::Binlog.settings(server, "one_id", SETTLE) + "server_id: 77\n";
+    let [first, second] = [(), ()].map(|()| Running::start(&settings, &Memory::default()));
+    for running in [&first, &second] {
+        running.wait_for_state("same server");
+    }
+    let gaps = first.gaps() + second.gaps();
+    assert!(gaps < 20.0, "{gaps} times");
+    first.stop();
+    second.stop();
+}

@@ -307,6 +307,11 @@ impl Events {
         self.sent.len() > limit && self.sent.forget_quarter().is_some()
     }
 
+    /// Calls that are open.
+    pub(in crate::mysql_cdr) fn open(&self) -> usize {
+        self.open.len()
+    }
+
     /// Calls that are remembered.
     pub(in crate::mysql_cdr) fn len(&self) -> usize {
         self.open.len() + self.finished.len() + self.sent.len()

@@ -16,6 +16,8 @@ pub(in crate::mysql_cdr) struct Follower {
     position: BinlogPosition,
     /// A transaction is under way.
     open: bool,
+    /// An offset in it, where the log tells one.
+    within: Option<u64>,
     /// End of a transaction whose events come unpacked.
     packed_end: Option<u64>,
 }
@@ -27,7 +29,9 @@ pub(in crate::mysql_cdr) enum Meaning<'a> {
     Rows(RowsEventData<'a>),
     /// A transaction is over, or something outside of any happened: the position moved.
     Moved,
-    /// The same, by a statement that can have changed a table. The database that it was run in stands before it.
+    /// The same, and nothing of the transaction was done.
+    Undone,
+    /// The same as `Moved`, by a statement that can have changed a table. The database that it was run in stands before it.
     Stated(String),
     /// Nothing that matters here.
     Nothing,
@@ -36,12 +40,21 @@ pub(in crate::mysql_cdr) enum Meaning<'a> {
 impl Follower {
     /// Begins at a position.
     pub(in crate::mysql_cdr) fn at(position: BinlogPosition) -> Self {
-        Self { position, open: false, packed_end: None }
+        let position = BinlogPosition::new(position.file, position.offset);
+        Self { position, open: false, within: None, packed_end: None }
     }
 
     /// Where to begin after a restart.
     pub(in crate::mysql_cdr) fn position(&self) -> &BinlogPosition {
         &self.position
+    }
+
+    /// Whether the transaction under way is among what lies before `known`. Between two transactions there can be several
+    /// positions, so what is behind ours need not be behind the transaction. Its first event says where that is; since
+    /// MariaDB 11.7 the others do not.
+    pub(in crate::mysql_cdr) fn is_known(&self, known: &BinlogPosition) -> bool {
+        let within = self.within.unwrap_or(self.position.offset + 1);
+        !is_before(known, &BinlogPosition::new(self.position.file.clone(), within))
     }
 
     /// Takes the next event.
@@ -58,11 +71,12 @@ impl Follower {
                 // reader does not know of yet.
                 let is_same = !self.position.file.is_empty() && name.starts_with(&self.position.file);
                 let file = if is_same { self.position.file.clone() } else { name.into_owned() };
-                self.position = BinlogPosition::new(file, offset);
+                *self = Self::at(BinlogPosition::new(file, offset));
                 Meaning::Moved
             }
             Some(EventData::TransactionPayloadEvent(_)) => {
                 self.packed_end = Some(end);
+                self.within = Some(end);
                 Meaning::Nothing
             }
             Some(EventData::XidEvent(_)) => self.moved(end),
@@ -78,6 +92,7 @@ impl Follower {
         let is = |statement: &str| text.eq_ignore_ascii_case(statement.as_bytes());
         if is("BEGIN") {
             self.open = true;
+            self.within = self.packed_end.or(Some(end).filter(|end| *end > 0));
             return Meaning::Nothing;
         }
         // Tables without transactions end theirs with a statement.
@@ -85,14 +100,18 @@ impl Follower {
             return Meaning::Nothing;
         }
         let moved = self.moved(end);
-        if is("COMMIT") || is("ROLLBACK") {
-            return moved;
+        if is("COMMIT") {
+            moved
+        } else if is("ROLLBACK") {
+            Meaning::Undone
+        } else {
+            Meaning::Stated(format!("{database} {}", String::from_utf8_lossy(text)))
         }
-        Meaning::Stated(format!("{database} {}", String::from_utf8_lossy(text)))
     }
 
     fn moved<'e>(&mut self, end: u64) -> Meaning<'e> {
         self.open = false;
+        self.within = None;
         let end = self.packed_end.take().unwrap_or(end);
         if end > 0 {
             self.position.offset = end;
@@ -225,6 +244,26 @@ mod tests {
                 !matches!(follower.statement("asterisk", statement.as_bytes(), end), Meaning::Nothing);
             assert_eq!((moved, follower.position().offset), (offset == end, offset), "{statement}");
         }
+    }
+
+    #[test]
+    fn a_transaction_is_known_behind_its_first_event() {
+        let at = |offset, rows| BinlogPosition { rows, ..BinlogPosition::new("b.000001".to_owned(), offset) };
+        let mut follower = Follower::at(at(100, 7));
+        assert_eq!(follower.position(), &at(100, 0));
+        let known = |follower: &Follower| {
+            [(100, 0), (100, 7), (150, 0), (300, 0)].map(|(o, r)| follower.is_known(&at(o, r)))
+        };
+        // Something that is no transaction ends at 150, where this one begins.
+        follower.statement("asterisk", b"BEGIN", 200);
+        assert_eq!(known(&follower), [false, false, false, true]);
+        assert!(follower.is_known(&BinlogPosition::new("b.000002".to_owned(), 4)));
+        assert!(matches!(follower.statement("asterisk", b"ROLLBACK", 300), Meaning::Undone));
+        assert_eq!(follower.position(), &at(300, 0));
+        // One whose events say nothing.
+        let mut follower = Follower::at(at(100, 0));
+        follower.statement("asterisk", b"BEGIN", 0);
+        assert_eq!(known(&follower), [false, false, true, true]);
     }
 
     #[test]
