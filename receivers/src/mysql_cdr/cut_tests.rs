@@ -261,7 +261,8 @@ fn another_way_of_reading_counts_nothing_twice() {
     let whole = replay(Reader::Time(Window::default()), usize::MAX - 1);
     for (from, by_key) in [(Reader::Time(Window::default()), true), (Reader::Id(ById::default()), false)] {
         let mut world = replay(from, usize::MAX - 1);
-        assert!(world.table.read_by_key(by_key));
+        let now = world.now();
+        assert!(world.table.read_by_key(by_key, now));
         for _ in 0..40 {
             world.look();
         }
@@ -332,4 +333,23 @@ fn rows_without_a_time_are_remembered_up_to_the_limit() {
         let (rows, calls) = (world.table.rows.len(), world.table.book.identities());
         assert!(rows <= 100 && calls <= 100, "{rows} rows, {calls} calls");
     }
+}
+
+/// What is remembered then does not begin in the future.
+#[test]
+fn a_table_that_begins_anew_behind_a_row_of_a_time_to_come() {
+    let decoder = decoder(&["id", "start", "duration", "disposition", "uniqueid"], Zone::utc());
+    let row = |id: u32, start: &str, call: &str| {
+        let values = [&id.to_string(), start, "9", "BUSY", call].map(str::to_owned);
+        decoder.decode(|place| Some(Cow::Owned(values[place].clone())), 0)
+    };
+    let mut world = world(Reader::Id(ById::default()), usize::MAX - 1);
+    world.written =
+        [row(1, "2026-11-22 01:13:00", "of before"), row(2, "2026-11-22 21:00:00", "to come")].into();
+    world.look();
+    let now = world.now();
+    world.table.begin_again(Reader::Id(ById::default()), now);
+    world.written = [row(1, "2026-11-22 01:13:05", "of after")].into();
+    world.look();
+    assert_eq!((tally(&world.table).totals.rows, world.table.oddities.too_old), (3, 0));
 }

@@ -12,7 +12,7 @@ use super::replicate::log_end;
 use super::row::{Decoder, Keep};
 use super::run::Worker;
 use super::source::Source;
-use super::table::{BinlogPosition, Reader, Table};
+use super::table::{BinlogPosition, Now, Reader, Table};
 use super::time::Zone;
 
 /// A table that is looked at.
@@ -97,7 +97,7 @@ impl Worker {
         match &mut entry.table {
             Some(table) => {
                 table.settings = settings;
-                if table.read_by_key(source.by_key) {
+                if table.read_by_key(source.by_key, now) {
                     tracing::info!(receiver = %self.context.id, table = source.name, "the table is read in another way than before");
                     if let (true, Some(floor)) = (source.by_key, table.floor) {
                         table.reader = Reader::Id(ById::after(source.key_before(db, floor).await?));
@@ -107,7 +107,7 @@ impl Worker {
                 if let (Mode::Binlog, Reader::Id(by_id)) = (self.config.mode, &table.reader)
                     && let Some(highest) = source.begins_anew(db, by_id.high()).await?
                 {
-                    begin_anew(&self.context, &source, table, highest);
+                    begin_anew(&self.context, &source, table, highest, now);
                 }
             }
             None => {
@@ -125,7 +125,9 @@ impl Worker {
                     // Nothing is written under a time before that of what is there.
                     (false, StartAt::Now) if are_events => {
                         let newest = source.newest(db).await?.map(|newest| newest.saturating_add(1));
-                        (Reader::Time(Window::default()), newest)
+                        // One of a time to come says nothing.
+                        let today = settings.rules.zone.to_naive(now.seconds());
+                        (Reader::Time(Window::default()), newest.map(|newest| newest.min(today)))
                     }
                     (false, start) => {
                         let floor = source.first_floor(db, start, longest, now.seconds()).await?;
@@ -179,19 +181,19 @@ impl Worker {
     async fn begins_anew(&mut self, db: &mut Db, n: usize, source: &Source) -> Result<bool, DbError> {
         let Some(Reader::Id(by_id)) = self.reader(n) else { return Ok(false) };
         let highest = source.begins_anew(db, by_id.high()).await?;
-        let now = self.now().mono_ms;
+        let now = self.now();
         let Some(entry) = self.entries.get_mut(n) else { return Ok(false) };
         let Some(table) = &mut entry.table else { return Ok(false) };
         let Some(highest) = highest else {
             entry.shrunk_at = None;
             return Ok(false);
         };
-        let since = *entry.shrunk_at.get_or_insert(now);
-        if now.saturating_sub(since) < table.settings.lookback_ms {
+        let since = *entry.shrunk_at.get_or_insert(now.mono_ms);
+        if now.mono_ms.saturating_sub(since) < table.settings.lookback_ms {
             return Ok(false);
         }
         entry.shrunk_at = None;
-        begin_anew(&self.context, source, table, highest);
+        begin_anew(&self.context, source, table, highest, now);
         Ok(true)
     }
 
@@ -256,11 +258,11 @@ impl Worker {
     }
 }
 
-fn begin_anew(context: &Context, source: &Source, table: &mut Table, highest: u64) {
+fn begin_anew(context: &Context, source: &Source, table: &mut Table, highest: u64, now: Now) {
     let Reader::Id(by_id) = &table.reader else { return };
     tracing::warn!(
         receiver = %context.id, table = source.name, highest, read = by_id.high(),
         "the table's keys begin anew: it was emptied or restored, and is read from its beginning"
     );
-    table.begin_again(Reader::Id(ById::default()));
+    table.begin_again(Reader::Id(ById::default()), now);
 }

@@ -74,8 +74,7 @@ impl Position {
             }
             Reader::Time(_) => None,
         };
-        let remembered = table.newest.map(|newest| newest.saturating_sub(table.settings.longest_call));
-        let floor = table.floor.max(remembered);
+        let floor = table.floor.max(table.forgotten_at);
         let binlog = match held {
             None => table.binlog.clone(),
             // A row that came from no log must be read from the table again.

@@ -145,7 +145,8 @@ pub(super) struct Table {
     pub(super) dirty: bool,
     pub(super) oddities: Oddities,
     pub(super) steady: SteadyClock,
-    forgotten_at: Option<Naive>,
+    /// What is older was forgotten; nothing else.
+    pub(super) forgotten_at: Option<Naive>,
 }
 
 impl Table {
@@ -173,18 +174,19 @@ impl Table {
 
     /// Reads in another way from now on, and goes on where it was: by time from what is remembered, by key from the first
     /// row of that time. True if it was another way.
-    pub(super) fn read_by_key(&mut self, by_key: bool) -> bool {
+    pub(super) fn read_by_key(&mut self, by_key: bool, now: Now) -> bool {
         let is_by_key = matches!(self.reader, Reader::Id(_));
         if is_by_key == by_key {
             return false;
         }
-        self.begin_again(if by_key { Reader::Id(ById::default()) } else { Reader::Time(Window::default()) });
+        let reader = if by_key { Reader::Id(ById::default()) } else { Reader::Time(Window::default()) };
+        self.begin_again(reader, now);
         true
     }
 
     /// Reads the table again as far back as rows and calls are remembered.
-    pub(super) fn begin_again(&mut self, reader: Reader) {
-        let remembered = self.newest.map(|newest| newest.saturating_sub(self.settings.longest_call));
+    pub(super) fn begin_again(&mut self, reader: Reader, now: Now) {
+        let remembered = self.past(now).map(|past| past.saturating_sub(self.settings.longest_call));
         self.floor = self.floor.max(remembered);
         self.reader = reader;
         self.dirty = true;
@@ -265,8 +267,8 @@ impl Table {
     fn count_known(&mut self, row: &TableRow, now: Now) -> bool {
         if !row.has_time {
             self.oddities.no_time += 1;
-        } else if row.time <= self.ahead(now) {
-            self.newest = self.newest.max(Some(row.time));
+        } else {
+            self.note(row.time, now);
         }
         if self.marking {
             self.book.mark(row);
@@ -279,7 +281,26 @@ impl Table {
 
     /// Counts the calls that were due by `due_ms`, in milliseconds since 1970: the caller has read all rows of before.
     pub(super) fn settle(&mut self, now: Now, due_ms: u64, reached: Option<Naive>) {
-        self.dirty |= self.book.settle(now, due_ms, [reached, self.newest], &self.settings);
+        let past = self.past(now);
+        self.dirty |= self.book.settle(now, due_ms, [reached, past], &self.settings);
+    }
+
+    /// Notes the time of a row.
+    fn note(&mut self, time: Naive, now: Now) {
+        let ours = self.today(now).saturating_add(AHEAD);
+        let is_ahead = time > self.ahead(now);
+        match self.newest {
+            // Of the first row nobody could tell: its clock was wrong.
+            Some(newest) if newest > ours && time <= ours => self.newest = Some(time),
+            newest if !is_ahead => self.newest = newest.max(Some(time)),
+            _ => {}
+        }
+    }
+
+    /// The time of the newest row, or of our clock, whichever is earlier: another one's may be ahead.
+    fn past(&mut self, now: Now) -> Option<Naive> {
+        let today = self.today(now);
+        self.newest.map(|newest| newest.min(today))
     }
 
     /// A row of a later time than this is one of a clock that is wrong: it is ahead of our clock and of all other rows.
@@ -296,8 +317,7 @@ impl Table {
 
     /// Where a look begins that goes `back` seconds.
     pub(super) fn from(&mut self, back: i64, now: Now) -> Naive {
-        let today = self.today(now);
-        let from = self.newest.unwrap_or(today).min(today).saturating_sub(back);
+        let from = self.past(now).unwrap_or_else(|| self.today(now)).saturating_sub(back);
         self.floor.map_or(from, |floor| floor.max(from))
     }
 

@@ -264,3 +264,37 @@ fn a_missing_table_is_said_and_cdrs_are_read() {
     running.wait_for_state("CREATE INDEX otelcol_time ON `cel_missing`.`cel` (`eventtime`)");
     running.stop();
 }
+
+/// An event of an Asterisk whose clock was wrong is in the table before the first start.
+#[test]
+fn behind_an_event_of_a_time_to_come() {
+    let Some(server) = Server::shared(Kind::MariaDb) else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let captured = events(Way::Time);
+    let place = |name: &str| captured.columns.iter().position(|column| column == name).unwrap();
+    let [time, linkedid] = ["eventtime", "linkedid"].map(place);
+    let mut conn = runtime.block_on(async {
+        let mut conn = server.database("cel_to_come").await;
+        table(&mut conn, Way::Time, true).await;
+        let mut wrong = captured.rows[0].clone();
+        wrong[time] = Some("2031-01-01 00:00:00".to_owned());
+        captured.insert(&mut conn, "cel", &wrong).await;
+        conn
+    });
+    let settings = settings(Way::Time, server, "cel_to_come")
+        .replace("start_at: beginning", "start_at: now")
+        .replace("settle: 3s", "settle: 300ms");
+    let running = Running::start_for(Signal::Traces, &settings, &Memory::default());
+    running.wait_for_state("ok");
+    let last = captured.rows.iter().rev().find(|row| row[linkedid] != captured.rows[0][linkedid]).unwrap();
+    runtime.block_on(async {
+        let now: String = conn.query_first("SELECT UTC_TIMESTAMP(6)").await.unwrap().unwrap();
+        for row in captured.rows.iter().filter(|row| row[linkedid] == last[linkedid]) {
+            let mut row = row.clone();
+            row[time] = Some(now.clone());
+            captured.insert(&mut conn, "cel", &row).await;
+        }
+    });
+    running.wait_for("the trace", |_| !spans(&running.sink).is_empty());
+    running.stop();
+}

@@ -14,7 +14,7 @@ use crate::mysql_cdr::cel::TracesConfig;
 use crate::mysql_cdr::read::by_id::ById;
 use crate::mysql_cdr::record;
 use crate::mysql_cdr::row::{Keep, TableRow};
-use crate::mysql_cdr::table::{Oddities, Reader};
+use crate::mysql_cdr::table::{Now, Oddities, Reader};
 
 const COLUMNS: [&str; 12] = [
     "id",
@@ -302,35 +302,58 @@ fn a_table_that_cannot_be_read_says_why() {
     assert_eq!((lean.keep, lean.layout.columns.len()), (Keep::Cel, 4));
 }
 
-/// Events of an Asterisk whose clock was wrong for a moment, beside another call.
-fn of_a_time_to_come() -> Rows {
+/// Times of an Asterisk whose clock is wrong, by more than zones can differ and by less.
+const TO_COME: [&str; 2] = ["2031-01-01 00:00:00", "2026-11-22 21:00:00"];
+
+/// Events of it, for a moment, beside another call.
+fn of_a_time_to_come(time: &str) -> Rows {
     let mut rows = Rows::new(true);
     rows.add("CHAN_START", 1, "1795306001.1", &[]);
-    rows.add("CHAN_START", 9, "1795306009.9", &[("eventtime", "2031-01-01 00:00:00")]);
-    rows.add("CHAN_END", 9, "1795306009.9", &[("eventtime", "2031-01-01 00:00:00")]);
+    rows.add("CHAN_START", 9, "1795306009.9", &[("eventtime", time)]);
+    rows.add("CHAN_END", 9, "1795306009.9", &[("eventtime", time)]);
     rows.add("CHAN_END", 1, "1795306001.1", &[]);
     rows
 }
 
 #[test]
 fn an_event_of_a_time_to_come_cuts_no_other_call() {
-    let (spans, cut, odd) = read(&of_a_time_to_come().rows, &TracesConfig::default());
-    assert_eq!((spans.len(), cut, odd), (4, (0, 0), Oddities::default()), "{}", trees(&spans));
+    for time in TO_COME {
+        let (spans, cut, odd) = read(&of_a_time_to_come(time).rows, &TracesConfig::default());
+        assert_eq!((spans.len(), cut, odd), (4, (0, 0), Oddities::default()), "{time} {}", trees(&spans));
+    }
 }
 
 #[test]
 fn behind_an_event_of_a_time_to_come_nothing_is_too_old_after_a_restart() {
     let config = TracesConfig::default();
-    let mut rows = of_a_time_to_come();
-    let mut before = table(&config, Reader::Id(ById::default()));
-    before.chunk(&rows.rows, NOW);
-    before.settle(NOW, u64::MAX, None);
-    let Book::Cel(events) = &mut before.book else { unreachable!() };
-    assert_eq!(written(&mut writer(&config, &Redaction::default()), events, &config).len(), 4);
-    let record = record::write(&before).unwrap();
-    let mut table = record::read(&record, before.settings.clone(), NOW).unwrap();
-    rows.call(2);
-    let later = &rows.rows[4..];
-    assert_eq!(table.chunk(later, NOW), vec![true; later.len()]);
-    assert_eq!(table.oddities, Oddities::default());
+    // 00:10:00, when the first row is written.
+    let now = Now { wall_ms: 1_795_306_200_000, ..NOW };
+    for time in TO_COME {
+        let mut rows = of_a_time_to_come(time);
+        let mut before = table(&config, Reader::Id(ById::default()));
+        before.chunk(&rows.rows, now);
+        before.settle(now, u64::MAX, None);
+        let Book::Cel(events) = &mut before.book else { unreachable!() };
+        assert_eq!(written(&mut writer(&config, &Redaction::default()), events, &config).len(), 4);
+        let record = record::write(&before).unwrap();
+        let mut table = record::read(&record, before.settings.clone(), now).unwrap();
+        rows.call(2);
+        let later = &rows.rows[4..];
+        assert_eq!(table.chunk(later, now), vec![true; later.len()], "{time}");
+        assert_eq!(table.oddities, Oddities::default());
+    }
+}
+
+/// As behind a restart, where it is the last of the table.
+#[test]
+fn an_event_of_a_time_to_come_that_is_read_first_ends_no_other_call() {
+    let mut rows = Rows::new(true);
+    rows.add("CHAN_START", 9, "1795306009.9", &[("eventtime", TO_COME[0])]);
+    rows.add("CHAN_START", 1, "1795306001.1", &[]);
+    rows.add("CHAN_END", 1, "1795306001.1", &[]);
+    rows.add("CHAN_END", 9, "1795306009.9", &[("eventtime", TO_COME[0])]);
+    let mut table = table(&TracesConfig::default(), Reader::Id(ById::default()));
+    table.chunk(&rows.rows[..1], NOW);
+    table.chunk(&rows.rows[1..], NOW);
+    assert_eq!(table.book.waiting(), 2);
 }
