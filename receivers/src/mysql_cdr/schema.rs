@@ -13,6 +13,8 @@ pub(super) struct Column {
     pub(super) auto_increment: bool,
     /// Whether it is an integer without a sign.
     pub(super) unsigned: bool,
+    /// Whether the server keeps it compressed, in the binary log too.
+    pub(super) compressed: bool,
     /// Character set of text.
     pub(super) charset: String,
     /// Its place in the table, from 0.

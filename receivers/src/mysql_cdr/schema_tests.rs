@@ -12,6 +12,7 @@ pub(crate) fn columns(names: &[&str]) -> Vec<Column> {
             length: 80,
             auto_increment: *name == "id",
             unsigned: false,
+            compressed: false,
             charset: "utf8mb4".to_owned(),
             ordinal,
         })

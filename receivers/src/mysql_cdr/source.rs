@@ -2,7 +2,7 @@
 
 use mysql_async::{Row, Value};
 
-use super::config::{Config, StartAt, TableSpec};
+use super::config::{Config, Mode, StartAt, TableSpec};
 use super::connect::{Db, DbError};
 use super::read::window::Ask;
 use super::row::{Decoder, Keep, TableRow, text};
@@ -66,6 +66,8 @@ pub(super) async fn describe(
             length,
             auto_increment: extra.to_lowercase().contains("auto_increment"),
             unsigned: column_type.to_lowercase().contains("unsigned"),
+            // MariaDB puts it into a comment.
+            compressed: column_type.contains(" COMPRESSED*/"),
             charset,
             ordinal,
         })
@@ -96,6 +98,13 @@ impl Source {
         let shape = table.kind.shape();
         let layout = Layout::new(qualified, &columns, &indexes, &shape, all, config.limits.value_bytes)
             .map_err(DbError::Table)?;
+        let compressed = columns.iter().find(|column| column.compressed);
+        if let (Mode::Binlog, Some(column)) = (config.mode, compressed) {
+            return Err(DbError::Table(format!(
+                "mode: binlog cannot read table {}, whose column {} is COMPRESSED: change the column, or use mode: poll",
+                layout.table, column.name
+            )));
+        }
         let zone = Zone::named(&table.timezone).map_err(DbError::Table)?;
         let by_key = layout.id_index.is_some();
         let source = Self {
@@ -108,7 +117,7 @@ impl Source {
         };
         let sql = format!("SELECT {} FROM {} LIMIT 0", source.layout.select(), source.layout.table);
         db.run(&format!("read columns of {}", source.layout.table), &sql).await?;
-        if config.mode == super::config::Mode::Poll && !config.allow_table_scan {
+        if config.mode == Mode::Poll && !config.allow_table_scan {
             source.check_plan(db).await?;
         }
         Ok(source)

@@ -112,6 +112,17 @@ fn a_missing_index() {
 }
 
 #[test]
+fn a_compressed_column() {
+    refused(
+        "compressed_column",
+        &[&TABLE.replace("disposition VARCHAR(45)", "disposition VARCHAR(45) COMPRESSED")],
+        "SELECT, REPLICATION SLAVE, BINLOG MONITOR ON *.*",
+        "password: right\nmode: binlog",
+        "cannot read table `compressed_column`.`cdr`, whose column disposition is COMPRESSED",
+    );
+}
+
+#[test]
 fn no_server() {
     let running = Running::start(
         "endpoint: /nonexistent/mysqld.sock\nusername: x\ncollection_interval: 50ms",

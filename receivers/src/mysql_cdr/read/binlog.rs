@@ -205,6 +205,7 @@ mod tests {
             length: 80,
             auto_increment: false,
             unsigned: true,
+            compressed: false,
             charset: charset.to_owned(),
             ordinal: 0,
         }
