@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::config::Mode;
 use super::connect::{Db, DbError, Flavor, explain};
-use super::read::binlog::{Follower, Meaning, column_names, column_text, is_before, places};
+use super::read::binlog::{Follower, Meaning, column_names, column_text, is_before, is_named, places};
 use super::row::TableRow;
 use super::run::{Entry, LeftOut, Worker};
 use super::schema::parts;
@@ -24,6 +24,13 @@ const COMMIT: Duration = Duration::from_millis(50);
 const IDLE_COMMIT: Duration = Duration::from_secs(30);
 /// The server no longer has the log that is asked for (`ER_MASTER_FATAL_ERROR_READING_BINLOG`).
 const LOG_GONE: u16 = 1236;
+
+/// What to do about rows that MariaDB compresses.
+const UNCOMPRESSED: &str = "mode: binlog cannot read compressed rows: set log_bin_compress=OFF on the server";
+
+/// What to do about rows that are logged as the statement that wrote them.
+const AS_ROWS: &str =
+    "mode: binlog cannot read rows that are logged as statements: set binlog_format=ROW in all sessions";
 
 /// Where the log ends now.
 ///
@@ -42,9 +49,7 @@ pub(super) async fn log_end(db: &mut Db) -> Result<BinlogPosition, DbError> {
     if db.flavor == Flavor::MariaDb {
         let compressed: Option<bool> = db.first(what, "SELECT @@GLOBAL.log_bin_compress").await?;
         if compressed == Some(true) {
-            return Err(DbError::Table(
-                "mode: binlog cannot read compressed rows: set log_bin_compress=OFF on the server".to_owned(),
-            ));
+            return Err(DbError::Table(UNCOMPRESSED.to_owned()));
         }
     }
     let statements = match db.flavor {
@@ -119,12 +124,18 @@ impl Worker {
         }
         let _ = tokio::time::timeout(Duration::from_secs(1), replication.stream.close()).await;
         if let Err(DbError::Refused { code: LOG_GONE, reason, .. }) = &result {
-            self.report.replication_gap(reason);
-            for table in self.entries.iter_mut().filter_map(|entry| entry.table.as_mut()) {
-                table.binlog = None;
-            }
+            self.gap(reason);
         }
         result
+    }
+
+    /// The log cannot be read where reading was: the tables are, then the log from its end. What to end the stream with.
+    fn gap(&mut self, reason: &str) -> std::io::Error {
+        self.report.replication_gap(reason);
+        for table in self.entries.iter_mut().filter_map(|entry| entry.table.as_mut()) {
+            table.binlog = None;
+        }
+        std::io::Error::other(reason)
     }
 
     async fn open_stream(&self, position: &BinlogPosition) -> Result<BinlogStream, DbError> {
@@ -222,6 +233,13 @@ impl Worker {
     async fn event(&mut self, replication: &mut Replication, event: &Event) -> std::io::Result<()> {
         let is_over = match replication.follower.event(event)? {
             Meaning::Nothing => return Ok(()),
+            Meaning::Compressed => return Err(self.gap(UNCOMPRESSED)),
+            Meaning::Inserted(statement) => {
+                let mut tables =
+                    self.entries.iter().map(|entry| parts(&self.config.database, &entry.spec.name));
+                let is_ours = tables.any(|table| is_named(&statement, table));
+                return if is_ours { Err(self.gap(AS_ROWS)) } else { Ok(()) };
+            }
             Meaning::Rows(rows) => {
                 self.read(replication, &rows)?;
                 false
@@ -325,11 +343,9 @@ impl Worker {
 
     /// A statement that ends at `position` can have changed the tables that it names.
     fn stated(&mut self, statement: &str, position: &BinlogPosition) {
-        let statement = statement.to_lowercase();
         for entry in &mut self.entries {
-            let (database, table) = parts(&self.config.database, &entry.spec.name);
             let is_new = entry.described_at.as_ref().is_none_or(|at| is_before(at, position));
-            if is_new && [database, table].iter().all(|name| statement.contains(&name.to_lowercase())) {
+            if is_new && is_named(statement, parts(&self.config.database, &entry.spec.name)) {
                 entry.source = None;
             }
         }

@@ -207,7 +207,7 @@ impl Report {
     /// The binary log does not reach back to where reading was.
     pub(super) fn replication_gap(&self, error: &str) {
         self.replication_gaps.inc();
-        tracing::warn!(receiver = %self.context.id, error, "the server no longer has the binary log where reading was: the tables are read instead, then the log from its end");
+        tracing::warn!(receiver = %self.context.id, error, "the binary log cannot be read where reading was: the tables are read instead, then the log from its end");
     }
 
     /// A look is over.

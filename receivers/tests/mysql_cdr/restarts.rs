@@ -183,6 +183,36 @@ fn the_log_is_gone() {
     assert_eq!(difference(&running.stop(), "", "scenarios_cdr_alembic"), [""; 0]);
 }
 
+/// The server begins to compress what it logs: nothing is lost that is written by the time it no longer does.
+#[test]
+fn the_log_is_compressed_for_a_while() {
+    use mysql_async::prelude::Queryable as _;
+
+    let Some(server) = Server::start(Kind::MariaDb) else { return };
+    let captured = Captured::read("scenarios_cdr_alembic");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut conn = runtime.block_on(table(&server, "calls", &captured, Way::Binlog));
+    runtime.block_on(conn.query_drop("CREATE INDEX by_start ON calls (start)")).unwrap();
+    let running = Running::start(&Way::Binlog.settings(&server, "calls", SETTLE), &Memory::default());
+    running.wait_for("the first record", |shown| shown.contains_key("asterisk.cdr.rows"));
+    for (n, rows) in captured.calls().enumerate() {
+        let change = match n {
+            20 => "SET GLOBAL log_bin_compress=ON, GLOBAL log_bin_compress_min_len=10",
+            40 => "SET GLOBAL log_bin_compress=OFF",
+            _ => "DO 0",
+        };
+        runtime.block_on(async {
+            conn.query_drop(change).await.unwrap();
+            captured.insert_call(&mut conn, "calls", rows).await;
+        });
+        if n == 39 {
+            running.wait_for_state("set log_bin_compress=OFF");
+        }
+    }
+    running.wait_for("the truth", |shown| difference(shown, "", "scenarios_cdr_alembic").is_empty());
+    assert_eq!(difference(&running.stop(), "", "scenarios_cdr_alembic"), [""; 0]);
+}
+
 /// Two with one number throw each other out of the server. Neither is in a hurry to come again, and both say why.
 #[test]
 fn two_of_one_server_id() {

@@ -250,3 +250,25 @@ fn a_packed_transaction_of_mysql() {
     running.wait_for("one more", |shown| counted(shown) == [0.0, 3.0, 0.0, 15.0]);
     assert_eq!(rows(&running.stop()), 3.0);
 }
+
+/// A session that logs statements in place of rows: the table is read then.
+#[test]
+fn rows_that_are_logged_as_a_statement() {
+    let Some(server) = Server::shared(Kind::MariaDb) else { return };
+    let runtime = runtime();
+    let mut conn = runtime.block_on(server.database("statements"));
+    runtime.block_on(async {
+        conn.query_drop(TABLE).await.unwrap();
+        conn.query_drop("CREATE INDEX by_time ON cdr (calldate)").await.unwrap();
+    });
+    let running = Running::start(&settings(server, "statements", ""), &Memory::default());
+    running.wait_for("the first batch", |shown| shown.contains_key("asterisk.cdr.rows"));
+    runtime.block_on(async {
+        for (format, id) in [("ROW", "a"), ("STATEMENT", "b"), ("ROW", "c")] {
+            conn.query_drop(format!("SET SESSION binlog_format={format}")).await.unwrap();
+            insert(&mut conn, "BUSY", 5, id).await;
+        }
+    });
+    running.wait_for("all", |shown| counted(shown) == [0.0, 3.0, 0.0, 15.0]);
+    assert_eq!(rows(&running.stop()), 3.0);
+}

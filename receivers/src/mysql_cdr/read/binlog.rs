@@ -1,6 +1,7 @@
 //! Reading by replication: which events end a transaction, and how a column's value in the log becomes its text.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use mysql_async::Value;
 use mysql_async::binlog::events::{Event, EventData, OptionalMetadataField, RowsEventData, TableMapEvent};
@@ -9,6 +10,9 @@ use crate::mysql_cdr::row::text;
 use crate::mysql_cdr::schema::{Column, Layout};
 use crate::mysql_cdr::table::BinlogPosition;
 use crate::mysql_cdr::time;
+
+/// The types of MariaDB's events with `log_bin_compress` (`Log_event_type`).
+const COMPRESSED: RangeInclusive<u8> = 165..=171;
 
 /// Follows the log's position: that of the first event after the last whole transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +35,13 @@ pub(in crate::mysql_cdr) enum Meaning<'a> {
     Moved,
     /// The same, and nothing of the transaction was done.
     Undone,
-    /// The same as `Moved`, by a statement that can have changed a table. The database that it was run in stands before it.
+    /// The same as `Moved`, by a statement that can have changed a table. The database that it was run in stands before it,
+    /// and all is in small letters.
     Stated(String),
+    /// A transaction under way inserts rows by a statement, which does not say what they are. It is as with `Stated`.
+    Inserted(String),
+    /// Something that the server has compressed, which nobody here can read.
+    Compressed,
     /// Nothing that matters here.
     Nothing,
 }
@@ -62,6 +71,9 @@ impl Follower {
     /// # Errors
     /// The event cannot be read.
     pub(in crate::mysql_cdr) fn event<'e>(&mut self, event: &'e Event) -> std::io::Result<Meaning<'e>> {
+        if COMPRESSED.contains(&event.header().event_type_raw()) {
+            return Ok(Meaning::Compressed);
+        }
         let end = u64::from(event.header().log_pos());
         Ok(match event.read_data()? {
             Some(EventData::RotateEvent(rotate)) => {
@@ -95,9 +107,17 @@ impl Follower {
             self.within = self.packed_end.or(Some(end).filter(|end| *end > 0));
             return Meaning::Nothing;
         }
+        let whole = || format!("{database} {}", String::from_utf8_lossy(text)).to_lowercase();
         // Tables without transactions end theirs with a statement.
         if self.open && !is("COMMIT") && !is("ROLLBACK") {
-            return Meaning::Nothing;
+            let begins = |word: &str| {
+                text.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word.as_bytes()))
+            };
+            return if ["INSERT", "REPLACE", "LOAD"].into_iter().any(begins) {
+                Meaning::Inserted(whole())
+            } else {
+                Meaning::Nothing
+            };
         }
         let moved = self.moved(end);
         if is("COMMIT") {
@@ -105,7 +125,7 @@ impl Follower {
         } else if is("ROLLBACK") {
             Meaning::Undone
         } else {
-            Meaning::Stated(format!("{database} {}", String::from_utf8_lossy(text)))
+            Meaning::Stated(whole())
         }
     }
 
@@ -123,6 +143,16 @@ impl Follower {
 /// Whether `a` comes before `b` in the log. Numbers at the ends of file names have six digits at least.
 pub(in crate::mysql_cdr) fn is_before(a: &BinlogPosition, b: &BinlogPosition) -> bool {
     (a.file.len(), &a.file, a.offset, a.rows) < (b.file.len(), &b.file, b.offset, b.rows)
+}
+
+/// Whether a statement in small letters can mean this table of this database.
+pub(in crate::mysql_cdr) fn is_named(statement: &str, (database, table): (&str, &str)) -> bool {
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
+    [database, table].map(str::to_lowercase).iter().all(|name| {
+        statement.match_indices(name).any(|(at, _)| {
+            !statement[..at].ends_with(is_part) && !statement[at + name.len()..].starts_with(is_part)
+        })
+    })
 }
 
 /// The names of a table's columns, where the log has them (`binlog_row_metadata=FULL`).
@@ -265,6 +295,38 @@ mod tests {
         let mut follower = Follower::at(at(100, 0));
         follower.statement("asterisk", b"BEGIN", 0);
         assert_eq!(known(&follower), [false, false, true, true]);
+    }
+
+    #[test]
+    fn statements_name_tables() {
+        for (statement, is) in [
+            ("asterisk alter table cdr add x int", true),
+            ("mysql rename table `asterisk`.`cdr` to old", true),
+            ("mysql alter table cdr add x int", false),
+            ("asterisk drop table cdr_old", false),
+            ("asterisk drop table old$cdr, cdr", true),
+            ("asterisk2 truncate cdr", false),
+        ] {
+            assert_eq!(is_named(statement, ("asterisk", "CDR")), is, "{statement}");
+        }
+    }
+
+    #[test]
+    fn rows_that_are_logged_as_statements_are_noticed() {
+        let mut follower = Follower::at(BinlogPosition::new("b.000001".to_owned(), 4));
+        follower.statement("asterisk", b"BEGIN", 100);
+        for (statement, expected) in [
+            ("insert INTO CDR VALUES (1)", Some("asterisk insert into cdr values (1)")),
+            ("UPDATE cdr SET a=1", None),
+            ("LO", None),
+        ] {
+            let meaning = follower.statement("asterisk", statement.as_bytes(), 200);
+            let found = match &meaning {
+                Meaning::Inserted(statement) => Some(statement.as_str()),
+                _ => None,
+            };
+            assert_eq!(found, expected, "{statement}");
+        }
     }
 
     #[test]
