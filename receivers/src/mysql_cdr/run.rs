@@ -214,9 +214,10 @@ impl Worker {
             let took = self.asked_at.elapsed();
             // Replication settles by itself when it has caught up.
             self.settle(if self.config.mode == Mode::Poll { begun.wall_ms } else { 0 }).await;
-            // Where a table alone is what is wrong, the others are replicated until it is time to look at it again.
             let some_are_read = self.entries.iter().any(|entry| entry.is_read);
             let is_well = result.is_ok();
+            // A slow server is asked less often.
+            let next_look = self.config.poll_interval.get().max((took * 2).min(LONGEST_WAIT));
             let wait = match result {
                 Ok(()) => {
                     backoff.reset();
@@ -227,14 +228,13 @@ impl Worker {
                     if let Some(db) = &self.db {
                         self.report.works(&db.version);
                     }
-                    // A slow server is asked less often.
-                    self.config.poll_interval.get().max((took * 2).min(LONGEST_WAIT))
+                    next_look
                 }
-                Err(error)
-                    if self.config.mode == Mode::Binlog && some_are_read && !error.ends_connection() =>
-                {
+                // Where a table alone is what is wrong, the others are read or replicated until it is time to look again.
+                Err(error) if some_are_read && self.db.is_some() => {
                     self.report.fails(&error);
-                    backoff.wait()
+                    self.give_up(|entry| !entry.is_read);
+                    if self.config.mode == Mode::Poll { next_look } else { backoff.wait() }
                 }
                 Err(error) => {
                     self.failed(&error).await;
@@ -265,7 +265,12 @@ impl Worker {
         } else {
             self.shown().up = matches!(error, DbError::Table(_));
         }
-        for entry in &mut self.entries {
+        self.give_up(|_| true);
+    }
+
+    /// Ends the look at these tables; the server is asked about them again.
+    fn give_up(&mut self, which: impl Fn(&Entry) -> bool) {
+        for entry in self.entries.iter_mut().filter(|entry| which(entry)) {
             entry.source = None;
             if let Some(Table { reader: Reader::Time(window), .. }) = &mut entry.table {
                 window.abandon();
@@ -301,12 +306,16 @@ impl Worker {
         };
         self.shown().up = true;
         self.asked_at = Instant::now();
-        let result = self.look_with(&mut db).await;
+        let failed = self.look_with(&mut db).await?;
         self.db = Some(db);
-        result
+        failed.map_or(Ok(()), Err)
     }
 
-    async fn look_with(&mut self, db: &mut Db) -> Result<(), DbError> {
+    /// What is wrong with a table, if anything is.
+    ///
+    /// # Errors
+    /// The server cannot be asked at all.
+    async fn look_with(&mut self, db: &mut Db) -> Result<Option<DbError>, DbError> {
         let mut failed = None;
         for n in 0..self.entries.len() {
             // One table that cannot be read does not keep the others from being read.
@@ -314,14 +323,17 @@ impl Worker {
             if let Some(entry) = self.entries.get_mut(n) {
                 entry.is_read = result.is_ok();
             }
-            match result {
-                Err(error) if error.ends_connection() => return Err(error),
-                Err(error) => failed = failed.or(Some(error)),
-                Ok(()) => {}
+            if let Err(error) = result {
+                if error.ends_connection() {
+                    *db = Db::connect(&self.config).await?;
+                }
+                failed = failed.or(Some(error));
             }
         }
-        self.read_stats(db).await?;
-        failed.map_or(Ok(()), Err)
+        match self.read_stats(db).await {
+            Err(error) if error.ends_connection() => Err(error),
+            result => Ok(failed.or(result.err())),
+        }
     }
 
     /// Reads the server's figures if it is time.

@@ -361,3 +361,54 @@ fn a_table_beside_a_missing_one() {
 fn a_table_beside_a_missing_one_by_replication() {
     beside_a_missing_table("beside_missing_binlog", "binlog");
 }
+
+/// One table whose queries are held up keeps no call of another one waiting.
+fn beside_a_locked_table(kind: Kind, database: &str, mode: &str) {
+    let Some(server) = Server::shared(kind) else { return };
+    let runtime = runtime();
+    let (mut conn, mut other) = runtime.block_on(async {
+        let mut conn = server.database(database).await;
+        conn.query_drop(TABLE).await.unwrap();
+        conn.query_drop(TABLE.replace("cdr", "other")).await.unwrap();
+        conn.query_drop("LOCK TABLES cdr WRITE").await.unwrap();
+        (conn, server.conn(Some(database)).await)
+    });
+    let insert = |table: &str, id: &str| {
+        format!("INSERT INTO {table} VALUES (NULL, UTC_TIMESTAMP(), 3, 'BUSY', '{id}')")
+    };
+    let more = format!(
+        "username: root\nmode: {mode}\nquery_timeout: 300ms\ntables: [{{name: cdr}}, {{name: other}}]"
+    );
+    let running = Running::start(&settings(server, database, &more), &Memory::default());
+    running.wait_for_state("raise query_timeout");
+    let busy = |shown: &Shown, table: &str| {
+        shown.get(&format!("asterisk.cdr.calls{{table={table},disposition=BUSY}}")).copied()
+    };
+    for (n, id) in ["1795307195.0", "1795307196.1"].into_iter().enumerate() {
+        runtime.block_on(other.query_drop(insert("other", id))).unwrap();
+        running.wait_for("the call beside it", |shown| busy(shown, "other") == Some((n + 1) as f64));
+    }
+    runtime.block_on(async {
+        conn.query_drop(insert("cdr", "1795307197.2")).await.unwrap();
+        conn.query_drop("UNLOCK TABLES").await.unwrap();
+    });
+    running.wait_for("both tables", |shown| {
+        (busy(shown, "cdr"), busy(shown, "other")) == (Some(1.0), Some(2.0))
+    });
+    running.stop();
+}
+
+#[test]
+fn a_table_beside_a_locked_one() {
+    beside_a_locked_table(Kind::MariaDb, "beside_locked", "poll");
+}
+
+#[test]
+fn a_table_beside_a_locked_one_by_replication() {
+    beside_a_locked_table(Kind::MariaDb, "beside_locked_binlog", "binlog");
+}
+
+#[test]
+fn a_table_of_mysql_beside_a_locked_one() {
+    beside_a_locked_table(Kind::MySql, "beside_locked", "poll");
+}
