@@ -190,7 +190,16 @@ pub fn decompress(kind: Compression, data: &[u8], max: usize) -> Result<Bytes, D
         }
         Compression::Snappy if !data.starts_with(SNAPPY_STREAM) => snappy_block(data, max, &corrupt),
         Compression::Snappy | Compression::SnappyFramed => read(&mut snap::read::FrameDecoder::new(data)),
-        Compression::Lz4 => read(&mut lz4_flex::frame::FrameDecoder::new(data)),
+        Compression::Lz4 => {
+            let mut source = Source { rest: data, is_over: false };
+            let out = read(&mut lz4_flex::frame::FrameDecoder::new(&mut source))?;
+            // The decoder takes a frame that was cut off between two blocks for a whole one.
+            if source.is_over && !data.is_empty() {
+                Err(corrupt("incomplete frame".to_owned()))
+            } else {
+                Ok(out)
+            }
+        }
     }
 }
 
@@ -216,6 +225,19 @@ fn snappy_block(
     }
     let out = snap::raw::Decoder::new().decompress_vec(data).map_err(|e| corrupt(e.to_string()))?;
     Ok(Bytes::from(out))
+}
+
+/// Compressed data, and whether more of it was asked for than there is.
+struct Source<'a> {
+    rest: &'a [u8],
+    is_over: bool,
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.is_over |= self.rest.is_empty();
+        self.rest.read(into)
+    }
 }
 
 /// Reads to the end into a buffer that grows by doubling, up to `max` and never beyond.

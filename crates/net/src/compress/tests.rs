@@ -128,9 +128,17 @@ fn gzip_members_one_after_another_are_one_body() {
 
 #[test]
 fn what_is_cut_short_is_corrupt() {
-    for kind in PACKED {
-        let packed = compress(kind, 0, &[Bytes::from(sample(10_000))]).unwrap();
-        let cut = decompress(kind, &packed[..packed.len() - 5], 10_000);
+    // The other two have no mark at their end.
+    for kind in [Compression::Gzip, Compression::Zlib, Compression::Zstd, Compression::Lz4] {
+        let packed = compress(kind, 0, &[Bytes::from(sample(500))]).unwrap();
+        for kept in 1..packed.len() {
+            let cut = decompress(kind, &packed[..kept], 1000);
+            assert!(matches!(cut, Err(DecompressError::Corrupt { .. })), "{kind}, {kept} bytes: {cut:?}");
+        }
+    }
+    for kind in [Compression::Snappy, Compression::SnappyFramed] {
+        let packed = compress(kind, 0, &[Bytes::from(sample(500))]).unwrap();
+        let cut = decompress(kind, &packed[..packed.len() - 5], 1000);
         assert!(matches!(cut, Err(DecompressError::Corrupt { .. })), "{kind}: {cut:?}");
     }
 }
