@@ -73,4 +73,9 @@ pub trait Extension: Component {
     fn client_auth(self: Arc<Self>) -> Option<Arc<dyn ClientAuth>> {
         None
     }
+
+    /// The name of the authenticator that this one asks in turn, if there is one.
+    fn additional_auth(&self) -> Option<&str> {
+        None
+    }
 }

@@ -66,10 +66,12 @@ impl Host {
 
     fn find(&self, extension: &ComponentId) -> Result<&Arc<dyn Storage>, ComponentError> {
         self.storages.get(extension).ok_or_else(|| {
-            ComponentError::new(format!(
-                "storage extension {extension:?} not found: list it under service::extensions",
-                extension = extension.to_string()
-            ))
+            let name = extension.to_string();
+            ComponentError::new(if self.extensions.contains_key(extension) {
+                format!("requested extension {name:?} is not a storage extension")
+            } else {
+                format!("storage extension {name:?} not found: list it under service::extensions")
+            })
         })
     }
 
@@ -88,13 +90,31 @@ impl Host {
     /// The authenticator that a client's `auth` section names.
     ///
     /// # Errors
-    /// No such extension runs, or it has nothing to put into a client's requests.
+    /// No such extension runs, it has nothing to put into a client's requests, or it asks itself by way of others.
     pub fn client_auth(&self, authenticator: &str) -> Result<Arc<dyn ClientAuth>, ComponentError> {
-        self.authenticator(authenticator)?.client_auth().ok_or_else(|| {
+        let extension = self.authenticator(authenticator)?;
+        self.has_an_end(authenticator, &extension)?;
+        extension.client_auth().ok_or_else(|| {
             ComponentError::new(format!(
                 "requested authenticator {authenticator:?} is not a client authenticator"
             ))
         })
+    }
+
+    /// Follows the authenticators that ask each other: in a circle, the first request would never come to an end.
+    fn has_an_end(&self, name: &str, extension: &Arc<dyn Extension>) -> Result<(), ComponentError> {
+        let mut way = vec![name.to_owned()];
+        let mut last = Arc::clone(extension);
+        while let Some(next) = last.additional_auth().map(str::to_owned) {
+            let is_known = way.contains(&next);
+            last = self.authenticator(&next)?;
+            way.push(next);
+            if is_known {
+                let way = way.join(" -> ");
+                return Err(ComponentError::new(format!("authenticators ask each other in a circle: {way}")));
+            }
+        }
+        Ok(())
     }
 
     fn authenticator(&self, name: &str) -> Result<Arc<dyn Extension>, ComponentError> {
@@ -104,5 +124,31 @@ impl Host {
                 "failed to resolve authenticator {name:?}: authenticator not found: list it under service::extensions"
             ))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Component, Kind};
+
+    struct NoStorage;
+
+    impl Component for NoStorage {}
+    impl Extension for NoStorage {}
+
+    #[tokio::test]
+    async fn what_is_listed_but_no_storage_is_told_apart_from_what_is_not_there() {
+        let auth: ComponentId = "auth".parse().unwrap();
+        let extension: Arc<dyn Extension> = Arc::new(NoStorage);
+        let host = Host::with_extensions(HashMap::from([(auth.clone(), extension)]), Board::default());
+        let owner = Context::detached(Kind::Exporter, "otlp");
+        let told = async |name: &ComponentId| host.storage(name, &owner, "").await.err().unwrap().to_string();
+        assert_eq!(told(&auth).await, "requested extension \"auth\" is not a storage extension");
+        let other: ComponentId = "auth/2".parse().unwrap();
+        assert_eq!(
+            told(&other).await,
+            "storage extension \"auth/2\" not found: list it under service::extensions"
+        );
     }
 }

@@ -130,6 +130,10 @@ impl Extension for HeadersSetter {
     fn client_auth(self: Arc<Self>) -> Option<Arc<dyn ClientAuth>> {
         Some(self)
     }
+
+    fn additional_auth(&self) -> Option<&str> {
+        Some(self.additional_auth.as_str()).filter(|name| !name.is_empty())
+    }
 }
 
 impl ClientAuth for HeadersSetter {

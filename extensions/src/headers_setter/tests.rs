@@ -103,6 +103,31 @@ async fn another_authenticator_comes_first_and_a_file_can_hold_the_value() {
     assert!(!early.requires_tls());
 }
 
+#[tokio::test]
+async fn authenticators_that_ask_each_other_in_a_circle_do_not_start() {
+    for (yaml, way) in [
+        ("headers_setter/a: headers_setter/a", "headers_setter/a -> headers_setter/a"),
+        (
+            "{headers_setter/a: headers_setter/b, headers_setter/b: headers_setter/c, headers_setter/c: headers_setter/b}",
+            "headers_setter/b -> headers_setter/c -> headers_setter/b",
+        ),
+    ] {
+        let asks = otelcol_confmap::Node::from_yaml(yaml, "asks").unwrap();
+        let asks: HashMap<String, String> = asks.decode("asks").unwrap();
+        let extensions: HashMap<_, _> = asks
+            .iter()
+            .map(|(name, other)| {
+                let yaml = format!("{{additional_auth: {other}, headers: [{{key: a, value: b}}]}}");
+                let context = Context::detached(Kind::Extension, name);
+                (name.parse().unwrap(), create(context, config(&yaml)).unwrap())
+            })
+            .collect();
+        let host = Host::with_extensions(extensions.clone(), Board::default());
+        let error = extensions[&"headers_setter/a".parse().unwrap()].start(&host).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("authenticators ask each other in a circle: {way}"));
+    }
+}
+
 #[test]
 fn settings_that_can_not_be_are_told_and_secrets_never() {
     for (yaml, key, text) in [

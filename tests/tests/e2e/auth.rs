@@ -114,6 +114,11 @@ async fn an_authenticator_that_is_not_there_is_told_by_its_name() {
             "auth: {authenticator: basicauth}",
             "requested authenticator \"basicauth\" is not a client authenticator",
         ),
+        (
+            "additional_auth: bearertokenauth",
+            "additional_auth: headers_setter/inner",
+            "authenticators ask each other in a circle: headers_setter/inner -> headers_setter/inner",
+        ),
     ] {
         assert!(good.contains(from));
         let error = Running::start(&good.replace(from, to)).await.err().unwrap().to_string();
