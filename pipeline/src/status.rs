@@ -75,6 +75,16 @@ pub struct StatusReporter {
 }
 
 impl StatusReporter {
+    /// The component has started: it works, unless it has said otherwise on the way.
+    pub(crate) fn started(&self) {
+        let mut entries = self.board.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(status) = entries.components.get_mut(&*self.component)
+            && *status == Status::Starting
+        {
+            *status = Status::Ok;
+        }
+    }
+
     /// Sets the component's state. A permanent error stays until the component is replaced.
     pub fn report(&self, status: Status) {
         let mut entries = self.board.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -111,5 +121,18 @@ mod tests {
         );
         board.remove("exporter otlp");
         assert!(board.healthy());
+    }
+
+    #[test]
+    fn what_a_component_says_while_it_starts_stays() {
+        let board = Board::default();
+        let missing = || Status::Recoverable("the file is not there".to_owned());
+        for (said, then) in [(None, Status::Ok), (Some(missing()), missing())] {
+            let extension = board.reporter("extension auth".to_owned());
+            extension.report(Status::Starting);
+            said.into_iter().for_each(|said| extension.report(said));
+            extension.started();
+            assert_eq!(board.components(), [("extension auth".to_owned(), then)]);
+        }
     }
 }

@@ -314,6 +314,7 @@ impl Component for Exporter {
             self.inherit(with).await;
             self.run_queue(with);
         }
+        // Before a batch that waits on disk can say otherwise.
         self.context.status.report(Status::Ok);
         Ok(())
     }

@@ -5,6 +5,7 @@ mod config;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -28,17 +29,23 @@ pub fn factory() -> ExtensionFactory {
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of factories")]
 fn create(context: Context, config: Config) -> Result<Arc<dyn Extension>, ComponentError> {
-    let file = (!config.filename.is_empty()).then(|| SecretFile::new(&config.filename));
-    Ok(Arc::new(BearerTokenAuth { context, config, file }))
+    Ok(Arc::new(BearerTokenAuth::new(context, config)))
 }
 
 struct BearerTokenAuth {
     context: Context,
     config: Config,
     file: Option<SecretFile>,
+    /// The file was not there at the start, and health says so.
+    is_missed: AtomicBool,
 }
 
 impl BearerTokenAuth {
+    fn new(context: Context, config: Config) -> Self {
+        let file = (!config.filename.is_empty()).then(|| SecretFile::new(&config.filename));
+        Self { context, config, file, is_missed: AtomicBool::new(false) }
+    }
+
     /// Calls `take` with the header's values that are good, until it says true.
     fn any_value(&self, mut take: impl FnMut(&str) -> bool) -> bool {
         let mut good = |token: &str| match self.config.scheme.as_str() {
@@ -50,6 +57,9 @@ impl BearerTokenAuth {
             return tokens.any(|token| !token.is_empty() && good(token.expose()));
         };
         let content = file.content();
+        if content.is_some() && self.is_missed.swap(false, Ordering::Relaxed) {
+            self.context.status.report(Status::Ok);
+        }
         let lines = content.as_deref().unwrap_or_default().lines();
         // Behind the token stands a comment.
         lines.filter_map(|line| line.split_whitespace().next()).any(good)
@@ -85,6 +95,7 @@ impl Component for BearerTokenAuth {
         if let Err(error) = file.load() {
             // As in contrib, the rest of the collector is worth starting all the same.
             tracing::error!(component = %self.context.id, "{error}: nobody is let in and nothing sent until it is there");
+            self.is_missed.store(true, Ordering::Relaxed);
             self.context.status.report(Status::Recoverable(error));
         }
         Ok(())

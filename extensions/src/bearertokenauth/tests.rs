@@ -13,10 +13,8 @@ fn config(yaml: &str) -> Config {
 }
 
 fn auth(yaml: &str) -> Arc<BearerTokenAuth> {
-    let config = config(yaml);
-    let file = (!config.filename.is_empty()).then(|| SecretFile::new(&config.filename));
     let context = Context::detached(Kind::Extension, "bearertokenauth");
-    Arc::new(BearerTokenAuth { context, config, file })
+    Arc::new(BearerTokenAuth::new(context, config(yaml)))
 }
 
 async fn answer(auth: &BearerTokenAuth, name: &'static str, value: &str) -> Result<AuthAttributes, String> {

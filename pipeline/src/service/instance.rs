@@ -136,7 +136,7 @@ impl Instance {
             let (kind, id) = (self.key.kind(), self.key.id().to_string());
             ComponentError::new(format!("failed to start {id:?} {kind}: {error}"))
         })?;
-        self.context.status.report(Status::Ok);
+        self.context.status.started();
         Ok(())
     }
 

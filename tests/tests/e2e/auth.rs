@@ -126,6 +126,40 @@ async fn an_authenticator_that_is_not_there_is_told_by_its_name() {
     }
 }
 
+#[tokio::test]
+async fn a_token_that_is_not_there_yet_shows_in_health_until_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    let (port, loki) = (free_port(), FakeLoki::start());
+    let yaml = format!(
+        "extensions: {{bearertokenauth: {{filename: '{}'}}}}
+receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{port}'}}}}}}}}
+exporters:
+  loki: {{endpoint: '{}', auth: {{authenticator: bearertokenauth}}, retry_on_failure: {{initial_interval: 10ms, max_interval: 50ms}}}}
+service:
+  extensions: [bearertokenauth]
+  telemetry: {{metrics: {{level: none}}}}
+  pipelines: {{logs: {{receivers: [otlp], exporters: [loki]}}}}
+",
+        token.display(),
+        loki.url()
+    );
+    let mut running = Running::start(&yaml).await.unwrap();
+    let board = running.collector.shared().board.clone();
+    let said = || {
+        let components = board.components();
+        components.into_iter().find(|(name, _)| name == "extension bearertokenauth").unwrap().1
+    };
+    let missing = format!("recoverable error: failed to read {}: ", token.display());
+    assert!(said().to_string().starts_with(&missing), "{:?}", said());
+    let client = sender(port, ALICE, "a");
+    client.call(path(Signal::Logs), samples::records(1).wire_chunks(), WAIT).await.unwrap();
+    std::fs::write(&token, "t0ken").unwrap();
+    loki.wait_for_entries(1).await;
+    assert_eq!(said().to_string(), "ok");
+    running.collector.shutdown().await;
+}
+
 /// A CA, and certificate and key of `localhost` and of a client that it has signed, as files of `dir`.
 fn certificates(dir: &Path) {
     let write = |name: &str, pem: String| std::fs::write(dir.join(name), pem).unwrap();
