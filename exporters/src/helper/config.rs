@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use otelcol_confmap::GoDuration;
+use otelcol_confmap::{GoDuration, present};
 use otelcol_pdata::Batch;
 use otelcol_pipeline::{ComponentId, ConfigIssue};
 use serde::Deserialize;
@@ -69,6 +69,7 @@ pub struct QueueConfig {
     /// Answer the pipeline only when the backend has answered.
     pub wait_for_result: bool,
     /// Joins what waits into larger batches before it is sent.
+    #[serde(deserialize_with = "present")]
     pub batch: Option<BatchConfig>,
     /// The storage extension that keeps what waits over a restart. None: it waits in memory.
     pub storage: Option<String>,

@@ -12,6 +12,17 @@ async fn with(batch: BatchConfig) -> Setup {
     Setup::start(queue(config)).await
 }
 
+#[test]
+fn a_section_without_content_switches_batching_on() {
+    for (yaml, expected) in
+        [("batch:", Some((8192, Sizer::Items))), ("batch: {}", Some((8192, Sizer::Items))), ("{}", None)]
+    {
+        let node = otelcol_confmap::Node::from_yaml(yaml, "test.yaml").unwrap();
+        let config: QueueConfig = node.decode("sending_queue").unwrap();
+        assert_eq!(config.batching().map(|(batch, sizer)| (batch.min_size, sizer)), expected, "{yaml}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn small_batches_are_joined_until_they_are_large_enough() {
     let setup = with(batch(10, 0)).await;
