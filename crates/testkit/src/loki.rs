@@ -51,6 +51,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     pushes: Vec<LokiPush>,
+    refused: Vec<LokiPush>,
     requests: usize,
     next: VecDeque<HttpResponse>,
 }
@@ -75,6 +76,11 @@ impl FakeLoki {
     /// The pushes accepted so far.
     pub fn pushes(&self) -> Vec<LokiPush> {
         self.shared.state().pushes.clone()
+    }
+
+    /// The pushes that [`FakeLoki::answer_next`] had refused so far.
+    pub fn refused(&self) -> Vec<LokiPush> {
+        self.shared.state().refused.clone()
     }
 
     /// All lines accepted so far.
@@ -121,10 +127,11 @@ impl Push {
         let mut state = self.0.state();
         state.requests += 1;
         let reply = state.next.pop_front();
-        drop(state);
         if let Some(reply) = reply.filter(|reply| !reply.status.is_success()) {
+            state.refused.extend(decode(request));
             return reply;
         }
+        drop(state);
         if request.path != "/loki/api/v1/push" || request.method != http::Method::POST {
             return HttpResponse::text(StatusCode::NOT_FOUND, "404 page not found");
         }

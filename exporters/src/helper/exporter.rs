@@ -36,17 +36,21 @@ pub struct Sent {
 
 /// What a sender keeps of one batch between two attempts, so that it does not begin anew.
 #[derive(Default)]
-pub struct Progress(Option<Box<dyn Any + Send>>);
+pub struct Progress {
+    rest: Option<Box<dyn Any + Send>>,
+    pub(super) open: Option<usize>,
+    pub(super) sent: Sent,
+}
 
 impl Progress {
-    /// Keeps `rest` for the next attempt.
-    pub fn keep<T: Any + Send>(&mut self, rest: T) {
-        self.0 = Some(Box::new(rest));
+    /// Keeps `rest` for the next attempt: `open` items of the batch, while `sent` is what became of the others.
+    pub fn keep<T: Any + Send>(&mut self, rest: T, open: usize, sent: Sent) {
+        *self = Self { rest: Some(Box::new(rest)), open: Some(open), sent };
     }
 
     /// What the last attempt kept.
     pub fn take<T: Any + Send>(&mut self) -> Option<T> {
-        self.0.take()?.downcast().ok().map(|rest| *rest)
+        self.rest.take()?.downcast().ok().map(|rest| *rest)
     }
 }
 
@@ -309,13 +313,13 @@ fn float(number: usize) -> f64 {
 impl Component for Exporter {
     async fn start(&self, host: &Host) -> Result<(), ComponentError> {
         self.core.sender.start(host).await?;
+        // Before a batch that waits on disk can say otherwise.
+        self.context.status.report(Status::Ok);
         if let Some(with) = &self.queue {
             self.open_storage(with, host).await?;
             self.inherit(with).await;
             self.run_queue(with);
         }
-        // Before a batch that waits on disk can say otherwise.
-        self.context.status.report(Status::Ok);
         Ok(())
     }
 

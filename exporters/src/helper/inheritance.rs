@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use otelcol_pdata::Batch;
 use otelcol_pipeline::ConsumeError;
 
+use super::exporter::Progress;
 use super::job::{Content, Job, Share, settle};
 use super::sending::{Core, GaveUp};
 use super::stats::Reason;
@@ -83,7 +84,7 @@ impl Drop for Left {
         if items > 0 {
             let error =
                 ConsumeError::retryable("the new configuration has no queue that goes on with it", None);
-            self.core.give_up(items, GaveUp { reason: Reason::Shutdown, error });
+            self.core.give_up(items, GaveUp::new(Reason::Shutdown, error, Progress::default()));
         }
     }
 }

@@ -70,8 +70,16 @@ impl Drop for CountPanic<'_> {
 
 /// A batch was given up.
 pub(super) struct GaveUp {
-    pub(super) reason: Reason,
-    pub(super) error: ConsumeError,
+    reason: Reason,
+    error: ConsumeError,
+    /// How far it had come.
+    progress: Progress,
+}
+
+impl GaveUp {
+    pub(super) fn new(reason: Reason, error: ConsumeError, progress: Progress) -> Self {
+        Self { reason, error, progress }
+    }
 }
 
 impl Core {
@@ -105,22 +113,27 @@ impl Core {
             Ok(loaded) => Some(loaded),
             Err(unreadable) => {
                 let error = ConsumeError::permanent(unreadable.why);
-                let error = self.give_up(unreadable.items, GaveUp { reason: Reason::Unreadable, error });
+                let given_up = GaveUp::new(Reason::Unreadable, error, Progress::default());
+                let error = self.give_up(unreadable.items, given_up);
                 settle(unreadable.shares, &Err(error));
                 None
             }
         }
     }
 
-    /// Counts and tells that a batch is given up: lost where the queue had accepted it, else handed back.
-    pub(super) fn give_up(&self, items: usize, GaveUp { reason, error }: GaveUp) -> ConsumeError {
-        self.stats.send_failed.add(items as u64);
+    /// Counts and tells that a batch is given up: lost where the queue had accepted it, but for what had come through,
+    /// else handed back as a whole.
+    pub(super) fn give_up(&self, items: usize, GaveUp { reason, error, progress }: GaveUp) -> ConsumeError {
         if self.answers {
+            self.stats.send_failed.add(items as u64);
             self.notices.lost(reason.as_str(), items, &error, "Exporting failed. Rejecting data.");
             return error;
         }
-        self.stats.dropped(reason).add(items as u64);
-        self.notices.lost(reason.as_str(), items, &error, "Exporting failed. Dropping data.");
+        let lost = progress.open.map_or(items, |open| open.min(items));
+        self.came_through(items - lost, &progress.sent);
+        self.stats.send_failed.add(lost as u64);
+        self.stats.dropped(reason).add(lost as u64);
+        self.notices.lost(reason.as_str(), lost, &error, "Exporting failed. Dropping data.");
         error
     }
 
@@ -128,13 +141,14 @@ impl Core {
     /// lost, as it is on disk or its producer has it.
     pub(super) async fn deliver(&self, batch: &Batch, is_kept: bool) -> Result<(), GaveUp> {
         let sent = self.attempts(batch, is_kept).await?;
-        let rejected = sent.rejected.min(batch.items());
-        self.stats.sent.add((batch.items() - rejected) as u64);
-        self.note_partial_success(&sent, rejected);
+        self.came_through(batch.items(), &sent);
         Ok(())
     }
 
-    fn note_partial_success(&self, sent: &Sent, rejected: usize) {
+    /// The backend has answered for so many items.
+    fn came_through(&self, items: usize, sent: &Sent) {
+        let rejected = sent.rejected.min(items);
+        self.stats.sent.add((items - rejected) as u64);
         if rejected == 0 && sent.message.is_empty() {
             return;
         }
@@ -152,7 +166,7 @@ impl Core {
             let draining = self.draining.is_cancelled();
             let attempt = self.exchanged.run_until_cancelled(self.attempt(batch, &mut progress)).await;
             let Some(attempt) = attempt else {
-                return Err(GaveUp { reason: Reason::Shutdown, error: unsent() });
+                return Err(GaveUp::new(Reason::Shutdown, unsent(), progress));
             };
             let error = match attempt {
                 Ok(sent) => {
@@ -161,23 +175,23 @@ impl Core {
                 }
                 Err(error) if error.is_permanent() => {
                     self.notices.answers(Some(&error));
-                    return Err(GaveUp { reason: Reason::Permanent, error });
+                    return Err(GaveUp::new(Reason::Permanent, error, progress));
                 }
                 Err(error) => error,
             };
             let (Some(retry), Some(backoff)) = (&self.retry, &mut backoff) else {
                 self.notices.answers(Some(&error));
-                return Err(GaveUp { reason: Reason::NoRetry, error });
+                return Err(GaveUp::new(Reason::NoRetry, error, progress));
             };
             if draining && (is_kept || self.inheritance.has_heir()) {
-                return Err(GaveUp { reason: Reason::Shutdown, error });
+                return Err(GaveUp::new(Reason::Shutdown, error, progress));
             }
             let longest = if draining { AT_A_STOP } else { Duration::MAX };
             let wait = backoff.next(random()).min(longest).max(error.after().unwrap_or_default());
             let longest = retry.max_elapsed_time.get();
             if !longest.is_zero() && started.elapsed().saturating_add(wait) > longest {
                 let error = ConsumeError::retryable(format!("no more retries left: {error}"), error.after());
-                return Err(GaveUp { reason: Reason::Expired, error });
+                return Err(GaveUp::new(Reason::Expired, error, progress));
             }
             self.notices.failing(&error, wait);
             let wait = tokio::time::sleep(wait);

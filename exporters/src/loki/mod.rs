@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use otelcol_net::config::ClientAuthConfig;
 use otelcol_net::{HttpClient, HttpReply, HttpUrl};
@@ -43,14 +44,15 @@ fn create(
         &[("exporter", &context.id.to_string())],
     );
     let (defaults, labels) = (config.default_labels_enabled.clone(), config.labels.clone());
-    let (client, settings) = config.into_parts();
+    let (client, mut settings) = config.into_parts();
     let sender = Push {
         auth: client.auth.clone(),
         client: HttpClient::new(&client).map_err(ComponentError::from_display)?,
         url: client.endpoint.parse().map_err(ComponentError::from_display)?,
         defaults,
         labels,
-        timeout: settings.timeout,
+        // That of each request, as in 0.96: what one tenant's costs is not taken from the next one's.
+        timeout: std::mem::take(&mut settings.timeout),
         clock: context.clock.clone(),
         without_labels,
     };
@@ -74,20 +76,23 @@ impl Sender for Push {
         authenticate(&self.client, self.auth.as_ref(), host)
     }
 
-    async fn send(&self, batch: &Batch, _: &mut Progress) -> Result<Sent, ConsumeError> {
-        let converted = convert(&batch.logs()?, &self.defaults, &self.labels, self.clock.unix_nanos());
-        let Converted { requests, without_labels, bad_format, first_problem } = converted;
-        let mut sent =
-            Sent { rejected: without_labels + bad_format, message: first_problem.unwrap_or_default() };
+    async fn send(&self, batch: &Batch, progress: &mut Progress) -> Result<Sent, ConsumeError> {
+        let mut under_way = match progress.take() {
+            Some(under_way) => under_way,
+            None => self.begin(batch)?,
+        };
+        let client = batch.client().map(Arc::as_ref);
         let mut failed: Option<ConsumeError> = None;
-        for (tenant, (request, records)) in &requests {
-            match self.push(batch.client().map(Arc::as_ref), tenant, request).await {
-                Ok(refused) => add(&mut sent, refused),
+        for request in std::mem::take(&mut under_way.requests) {
+            match self.push(client, &request).await {
+                Ok(refused) => add(&mut under_way.sent, refused),
+                Err(error) if error.is_permanent() && under_way.alone => return Err(error),
                 // Another tenant's records are not lost with these.
-                Err(error) if error.is_permanent() && requests.len() > 1 => {
-                    add(&mut sent, Sent { rejected: *records, message: error.to_string() });
+                Err(error) if error.is_permanent() => {
+                    add(&mut under_way.sent, Sent { rejected: request.records, message: error.to_string() });
                 }
                 Err(error) => {
+                    under_way.requests.push(request);
                     failed = Some(match failed {
                         Some(before) => before.join(&error),
                         None => error,
@@ -95,13 +100,29 @@ impl Sender for Push {
                 }
             }
         }
-        if let Some(error) = failed {
-            // Loki ignores an entry that it already has: what was taken is not doubled by the repeat.
-            return Err(error);
-        }
-        self.without_labels.add(without_labels as u64);
-        Ok(sent)
+        let Some(error) = failed else { return Ok(under_way.sent) };
+        let open = under_way.requests.iter().map(|request| request.records).sum();
+        let sent = under_way.sent.clone();
+        progress.keep(under_way, open, sent);
+        Err(error)
     }
+}
+
+/// A batch on its way. Its requests stay as they are over all attempts: Loki ignores an entry that it already has, by
+/// its time, which may be that of the first attempt.
+struct UnderWay {
+    /// Those that Loki has not answered for.
+    requests: Vec<Request>,
+    /// There is one tenant.
+    alone: bool,
+    sent: Sent,
+}
+
+/// What is pushed for one tenant.
+struct Request {
+    tenant: String,
+    body: Bytes,
+    records: usize,
 }
 
 /// Adds what one tenant's push lost to what the batch lost.
@@ -113,13 +134,22 @@ fn add(sent: &mut Sent, more: Sent) {
 }
 
 impl Push {
-    async fn push(
-        &self,
-        client: Option<&Client>,
-        tenant: &str,
-        request: &PushRequest,
-    ) -> Result<Sent, ConsumeError> {
-        let body = request.to_body().map_err(|error| ConsumeError::permanent(error.to_string()))?;
+    fn begin(&self, batch: &Batch) -> Result<UnderWay, ConsumeError> {
+        let converted = convert(&batch.logs()?, &self.defaults, &self.labels, self.clock.unix_nanos());
+        let Converted { requests, without_labels, bad_format, first_problem } = converted;
+        self.without_labels.add(without_labels as u64);
+        let sent = Sent { rejected: without_labels + bad_format, message: first_problem.unwrap_or_default() };
+        let request = |(tenant, (request, records)): (String, (PushRequest, usize))| {
+            let body = request.to_body().map_err(|error| ConsumeError::permanent(error.to_string()))?;
+            Ok(Request { tenant, body, records })
+        };
+        let requests: Vec<Request> =
+            requests.into_iter().map(request).collect::<Result<_, ConsumeError>>()?;
+        Ok(UnderWay { alone: requests.len() == 1, requests, sent })
+    }
+
+    async fn push(&self, client: Option<&Client>, request: &Request) -> Result<Sent, ConsumeError> {
+        let tenant = &request.tenant;
         let mut headers = HeaderMap::new();
         if !tenant.is_empty() {
             let value = HeaderValue::try_from(tenant).map_err(|_| {
@@ -129,8 +159,8 @@ impl Push {
             })?;
             headers.insert("x-scope-orgid", value);
         }
-        let (url, kind) = (&self.url, "application/x-protobuf");
-        let reply = self.client.post_for(client, url, headers, vec![body], kind, self.timeout).await;
+        let (url, kind, body) = (&self.url, "application/x-protobuf", vec![request.body.clone()]);
+        let reply = self.client.post_for(client, url, headers, body, kind, self.timeout).await;
         let reply = reply.map_err(|error| no_reply(&error))?;
         if reply.status.is_success() { Ok(Sent::default()) } else { self.refused(&reply) }
     }

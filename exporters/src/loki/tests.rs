@@ -12,7 +12,7 @@ use otelcol_pdata::model::logs::{LogRecord, ResourceLogs, ScopeLogs};
 use otelcol_pdata::model::resource::Resource;
 use otelcol_pdata::model::string;
 use otelcol_pipeline::{ComponentConfig, ErrorKind, Host, Kind};
-use otelcol_testkit::{FakeLoki, LokiEntry, samples};
+use otelcol_testkit::{FakeLoki, LokiEntry, PATIENCE, samples};
 use serde_json::json as value;
 
 use super::*;
@@ -220,6 +220,48 @@ async fn one_tenants_refusal_does_not_cost_the_other() {
     exporter.consume(logs(Vec::new(), records)).await.unwrap();
     assert_eq!(loki.pushes().iter().map(|push| push.tenant.as_str()).collect::<Vec<_>>(), ["best"]);
     assert_eq!(dropped(&context), 1.0);
+}
+
+#[tokio::test]
+async fn a_repeat_is_of_what_loki_has_not_answered_for_and_the_rest_is_not_lost_with_it() {
+    let loki = FakeLoki::start();
+    let taken = || HttpResponse::text(StatusCode::OK, "");
+    let busy = || HttpResponse::text(StatusCode::SERVICE_UNAVAILABLE, "later");
+    let refused = HttpResponse::text(StatusCode::FORBIDDEN, "unknown tenant");
+    let mut much_later = busy();
+    much_later.headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("3600"));
+    // By name: acme's are taken, best's have to wait, cave's are refused. Then best's alone, until they are given up.
+    loki.answer_next([taken(), busy(), refused, busy(), much_later]);
+    let (mut config, context) = (to(&loki), Context::detached(Kind::Exporter, "loki"));
+    config.retry_on_failure.initial_interval = Some(GoDuration::from_millis(1));
+    let exporter = create(context.clone(), config, Signal::Logs).ok().unwrap();
+    exporter.start(&Host::default()).await.unwrap();
+    let of = |tenant: &str| vec![string("loki.tenant", "customer"), string("customer", tenant)];
+    let tenants = ["acme", "acme", "best", "best", "best", "cave"];
+    let records = tenants.map(|tenant| record(tenant, samples::START, of(tenant)));
+    exporter.consume(logs(Vec::new(), records.to_vec())).await.unwrap();
+    exporter.shutdown(tokio::time::Instant::now() + PATIENCE).await.unwrap();
+
+    let sent: Vec<String> = loki.pushes().into_iter().map(|push| push.tenant).collect();
+    assert_eq!(sent, ["acme"]);
+    let refused: Vec<String> = loki.refused().into_iter().map(|push| push.tenant).collect();
+    assert_eq!(refused, ["best", "cave", "best", "best"]);
+    let value = |name: &str, more: &[(&str, &str)]| {
+        context.telemetry.value(name, &[&[("exporter", "loki")], more].concat()).unwrap()
+    };
+    let lost = |reason| value("otelcol_exporter_dropped_items", &[("data_type", "logs"), ("reason", reason)]);
+    assert_eq!((lost("retries_exhausted"), lost("partial_success")), (3.0, 1.0));
+    assert_eq!(value("otelcol_exporter_sent_log_records", &[]), 2.0);
+    assert_eq!(value("otelcol_exporter_send_failed_log_records", &[]), 4.0);
+}
+
+#[tokio::test]
+async fn a_repeat_has_the_times_of_the_first_attempt() {
+    let loki = FakeLoki::start();
+    loki.answer_next([HttpResponse::text(StatusCode::BAD_GATEWAY, "the answer was lost")]);
+    let (exporter, _) = exporter(to(&loki)).await;
+    exporter.consume(logs(Vec::new(), vec![record("no time of its own", 0, Vec::new())])).await.unwrap();
+    assert_eq!(loki.entries(), loki.refused()[0].entries, "Loki has to know it again");
 }
 
 #[test]

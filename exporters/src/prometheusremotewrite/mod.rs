@@ -221,7 +221,9 @@ impl Sender for RemoteWrite {
             under_way.counts = true;
             return Ok(std::mem::take(&mut under_way.sent));
         };
-        progress.keep(under_way);
+        let open = under_way.requests.iter().map(|request| request.points).sum();
+        let sent = under_way.sent.clone();
+        progress.keep(under_way, open, sent);
         Err(error)
     }
 }

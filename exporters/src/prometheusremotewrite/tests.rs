@@ -434,6 +434,23 @@ async fn a_large_batch_is_several_requests_and_only_those_that_failed_are_repeat
 }
 
 #[tokio::test]
+async fn what_was_taken_of_a_batch_is_not_lost_with_the_rest() {
+    let yaml = "max_batch_size_bytes: 300, max_batch_request_parallelism: 1, retry_on_failure: {initial_interval: 1ms, max_interval: 1ms, max_elapsed_time: 50ms}";
+    let rig = rig(yaml, &[&[204][..], &[503; 100_000]].concat()).await;
+    rig.send(calls(&[1.0, 2.0, 3.0, 4.0, 5.0])).await.unwrap();
+    rig.exporter.shutdown(tokio::time::Instant::now() + otelcol_testkit::PATIENCE).await.unwrap();
+    let requests = rig.requests();
+    assert_eq!(requests.len(), 1);
+    let taken = WriteRequest::decode(requests[0].1.clone()).unwrap().timeseries.len() as f64;
+    assert!(taken < 5.0, "{taken}");
+    assert_eq!(rig.metric("otelcol_exporter_sent_metric_points"), taken);
+    assert_eq!(rig.metric("otelcol_exporter_send_failed_metric_points"), 5.0 - taken);
+    let lost =
+        [("exporter", "prometheusremotewrite"), ("data_type", "metrics"), ("reason", "retries_exhausted")];
+    assert_eq!(rig.context.telemetry.value("otelcol_exporter_dropped_items", &lost), Some(5.0 - taken));
+}
+
+#[tokio::test]
 async fn a_batch_that_its_sender_offers_again_counts_once() {
     let rig = rig(&format!("{SYNC}, retry_on_failure: {{enabled: false}}"), &[503]).await;
     let deltas = || vec![block(vec![], vec![metric("calls", "", sum(DELTA, vec![number(2.0, vec![])]))])];
