@@ -1,6 +1,7 @@
 //! Header values from settings.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use otelcol_confmap::Opaque;
 
 use crate::ClientError;
 use crate::config::Headers;
@@ -14,13 +15,14 @@ pub(crate) fn value(name: &str, text: &str, secret: bool) -> Result<HeaderValue,
     Ok(value)
 }
 
+/// A header of a setting; the error does not show the value.
+pub(crate) fn pair(name: &str, text: &Opaque) -> Result<(HeaderName, HeaderValue), ClientError> {
+    let parsed = HeaderName::try_from(name);
+    let parsed = parsed.map_err(|_| ClientError::Invalid(format!("invalid header name {name:?}")))?;
+    Ok((parsed, value(name, text.expose(), true)?))
+}
+
 /// All headers of a setting.
 pub(crate) fn parse(headers: &Headers) -> Result<HeaderMap, ClientError> {
-    let mut map = HeaderMap::new();
-    for (name, text) in headers.iter() {
-        let parsed = HeaderName::try_from(name);
-        let parsed = parsed.map_err(|_| ClientError::Invalid(format!("invalid header name {name:?}")))?;
-        map.insert(parsed, value(name, text.expose(), true)?);
-    }
-    Ok(map)
+    headers.iter().map(|(name, text)| pair(name, text)).collect()
 }

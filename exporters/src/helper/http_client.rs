@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
-use otelcol_net::config::ClientAuthConfig;
+use otelcol_net::config::{ClientAuthConfig, HttpClientConfig};
 use otelcol_net::{ClientError, HttpClient, HttpReply, HttpUrl};
 use otelcol_pipeline::{Clock, ComponentError, ConfigIssue, ConsumeError, Host};
 
@@ -76,6 +76,12 @@ pub(crate) fn retry_after(reply: &HttpReply, clock: &Clock) -> Option<Duration> 
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(clock.now()).unwrap_or_default())
+}
+
+/// What is wrong with the settings of an HTTP client besides its URL; `section` is what stands before their keys.
+pub(crate) fn client_issues(section: &str, client: &HttpClientConfig) -> Vec<ConfigIssue> {
+    let issues = client.issues().into_iter();
+    issues.map(|(key, message)| ConfigIssue::new(format!("{section}{key}"), message)).collect()
 }
 
 /// What is wrong with the URL under `key`, if it can not be sent to. `rule` says what it must be, in otelcol's words.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use otelcol_confmap::GoDuration;
 use otelcol_net::Compression;
+use otelcol_net::config::HttpClientConfig;
 use otelcol_pipeline::{ComponentConfig, ConfigIssue};
 use serde::Deserialize;
 
-use crate::helper::http_client::{http_exporter_config, url_issue};
+use crate::helper::http_client::{client_issues, http_exporter_config, url_issue};
 
 /// `default_labels_enabled`: labels that are there without being asked for. All are on unless switched off.
 #[derive(Debug, Clone, Deserialize)]
@@ -71,6 +72,7 @@ impl ComponentConfig for Config {
                 ),
             ));
         }
+        issues.extend(client_issues("", &HttpClientConfig::from(self)));
         issues.extend(self.sending_queue.validate("sending_queue"));
         issues.extend(self.retry_on_failure.validate("retry_on_failure"));
         issues

@@ -46,6 +46,9 @@ impl ComponentConfig for Config {
             schemes.iter().find_map(|scheme| self.endpoint.strip_prefix(scheme)).unwrap_or(&self.endpoint);
         if bare.is_empty() {
             issues.push(ConfigIssue::new("", "requires a non-empty \"endpoint\""));
+        } else {
+            let wrong = GrpcClientConfig::from(self).issues().into_iter();
+            issues.extend(wrong.map(|(key, message)| ConfigIssue::new(key, message)));
         }
         issues.extend(self.sending_queue.validate("sending_queue"));
         issues.extend(self.retry_on_failure.validate("retry_on_failure"));

@@ -2,11 +2,12 @@
 
 use otelcol_confmap::GoDuration;
 use otelcol_net::Compression;
+use otelcol_net::config::HttpClientConfig;
 use otelcol_pdata::Signal;
 use otelcol_pipeline::{ComponentConfig, ConfigIssue};
 use serde::Deserialize;
 
-use crate::helper::http_client::{http_exporter_config, url_issue};
+use crate::helper::http_client::{client_issues, http_exporter_config, url_issue};
 
 /// The form of request bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -72,6 +73,7 @@ impl ComponentConfig for Config {
         for (key, url) in named.into_iter().filter(|(_, url)| !url.is_empty()) {
             issues.extend(url_issue(key, url, &format!("{key} must be a valid URL")));
         }
+        issues.extend(client_issues("", &HttpClientConfig::from(self)));
         issues.extend(self.sending_queue.validate("sending_queue"));
         issues.extend(self.retry_on_failure.validate("retry_on_failure"));
         issues

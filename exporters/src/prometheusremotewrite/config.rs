@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::convert::Rules;
 use super::request::Version;
 use super::wal::WalConfig;
-use crate::helper::http_client::url_issue;
+use crate::helper::http_client::{client_issues, url_issue};
 use crate::helper::{QueueConfig, RetryConfig, Settings};
 use crate::translation::{
     LabelRules, ResourceConversion, resource_issues, selection, strategy, strategy_issue,
@@ -128,7 +128,9 @@ impl ComponentConfig for Config {
             resource_issues(&self.resource_to_telemetry_conversion, &self.resource_constant_labels);
         issues.extend(strategy_issue(&self.translation_strategy));
         let section = if self.http.is_some() { "http::" } else { "" };
-        issues.extend(url_issue(&format!("{section}endpoint"), &self.client().endpoint, "invalid endpoint"));
+        let client = self.client();
+        issues.extend(url_issue(&format!("{section}endpoint"), &client.endpoint, "invalid endpoint"));
+        issues.extend(client_issues(section, &client));
         let mut issue = |key: &str, message: String| issues.push(ConfigIssue::new(key, message));
         let compression = self.http.as_ref().map_or(self.compression, |http| http.compression);
         if !matches!(compression, Compression::None | Compression::Snappy) {

@@ -4,6 +4,7 @@ use otelcol_confmap::GoDuration;
 use serde::Deserialize;
 
 use super::{GrpcServerAuthConfig, ServerTls};
+use crate::dial::Address;
 
 const MIB: usize = 1024 * 1024;
 
@@ -138,6 +139,26 @@ macro_rules! grpc_client_config {
 grpc_client_config! {
     /// A gRPC client, after otelcol's `configgrpc.ClientConfig`.
     pub struct GrpcClientConfig {}
+}
+
+impl GrpcClientConfig {
+    /// What is wrong with the settings, whatever files and servers say: keys and reasons.
+    pub fn issues(&self) -> Vec<(&'static str, String)> {
+        let mut issues = Vec::new();
+        if let Err(error) = Address::of_grpc(&self.endpoint) {
+            issues.push(("endpoint", error.to_string()));
+        }
+        if !matches!(self.balancer_name.as_str(), "" | "round_robin" | "pick_first") {
+            let found = &self.balancer_name;
+            let message = format!("invalid balancer_name: {found}, expected round_robin or pick_first");
+            issues.push(("balancer_name", message));
+        }
+        if self.compression.for_grpc().is_none() {
+            let found = self.compression.name();
+            issues.push(("compression", format!("unsupported compression type {found:?} for gRPC")));
+        }
+        issues
+    }
 }
 
 /// `keepalive` of a gRPC client.

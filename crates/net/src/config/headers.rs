@@ -27,6 +27,7 @@ impl Headers {
         if self.0.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
             return Err(E::custom(format_args!("duplicate keys in map-style list: [{name}]")));
         }
+        crate::headers::pair(&name, &value).map_err(E::custom)?;
         self.0.push((name, value));
         Ok(())
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use otelcol_confmap::GoDuration;
 use serde::Deserialize;
 
+use crate::http_client::Proxy;
+
 /// Writes the settings of a component that is an HTTP server, flat as otelcol has them; `config/flat.rs` says why and
 /// how.
 #[macro_export]
@@ -30,7 +32,7 @@ macro_rules! http_server_config {
                 /// Added to each response.
                 pub response_headers: $crate::config::Headers = Default::default(),
                 /// Encodings a body may come in, `""` for none. Empty: all this crate knows.
-                pub compression_algorithms: Vec<String> = Vec::new(),
+                pub compression_algorithms: Vec<$crate::Compression> = Vec::new(),
                 /// Time for a whole request, body included. Zero: no limit but that a body must not stall for a minute.
                 pub read_timeout: otelcol_confmap::GoDuration = Default::default(),
                 /// Time for the headers of a request. Zero: `read_timeout`.
@@ -161,6 +163,14 @@ http_client_config! {
 }
 
 impl HttpClientConfig {
+    /// What is wrong with the settings besides the endpoint, whatever files and servers say: keys and reasons.
+    pub fn issues(&self) -> Vec<(&'static str, String)> {
+        let level = self.compression.check_level(self.compression_params.level);
+        let proxy = Proxy::new(&self.proxy_url).map_err(|error| error.to_string());
+        let found = [("compression_params::level", level.err()), ("proxy_url", proxy.err())];
+        found.into_iter().filter_map(|(key, issue)| Some((key, issue?))).collect()
+    }
+
     /// Connections kept for later, per host; zero for none.
     pub fn idle_connections(&self) -> usize {
         let keepalive = self.keepalive.as_ref();

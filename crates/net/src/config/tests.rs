@@ -80,4 +80,49 @@ fn what_can_not_be_honoured_is_an_error_with_its_place() {
     assert!(error.contains("unsupported compression type \"brotli\""), "{error}");
     let error = section::<ClientTls>("cipher_suits: []").unwrap_err();
     assert!(error.contains("cipher_suits"), "{error}");
+    let error = section::<HttpClientConfig>("headers: {'X A': secret}").unwrap_err();
+    assert!(error.contains("x::headers: invalid header name \"X A\""), "{error}");
+    let error = section::<HttpClientConfig>("headers: {X-A: \"sec\\nret\"}").unwrap_err();
+    assert!(error.contains("x::headers: invalid value of header \"X-A\""), "{error}");
+    assert!(!error.contains("ret"), "{error}");
+    let error = section::<HttpServerConfig>("compression_algorithms: [gzip, brotli]").unwrap_err();
+    assert!(error.contains("unsupported compression type \"brotli\""), "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_tls_settings_is_told_before_their_files_are_there() {
+    for (yaml, told) in [
+        ("{min_version: '1.4'}", "invalid TLS min_version: unsupported TLS version: \"1.4\""),
+        ("{max_version: '1.1'}", "invalid TLS max_version: unsupported TLS version: \"1.1\""),
+        ("{min_version: '1.3', max_version: '1.2'}", "min_version cannot be greater than max_version"),
+        ("{cipher_suites: [RC4]}", "invalid TLS cipher suite: \"RC4\""),
+        ("{curve_preferences: [P521]}", "invalid curve type: P521"),
+        ("{ca_file: a, ca_pem: b}", "provide either CA file or PEM, but not both"),
+        ("{cert_file: a}", "must include both certificate and key"),
+    ] {
+        let error = section::<HttpClientConfig>(&format!("tls: {yaml}")).unwrap_err();
+        assert!(error.contains("x::tls: ") && error.contains(told), "{yaml}: {error}");
+        if !yaml.contains("_file") {
+            let with_files = yaml.replace('}', ", cert_file: c, key_file: k}");
+            let server = section::<GrpcServerConfig>(&format!("tls: {with_files}")).unwrap_err();
+            assert!(server.contains("x::tls: ") && server.contains(told), "{with_files}: {server}");
+        }
+    }
+    let error = section::<HttpServerConfig>("tls: {}").unwrap_err();
+    assert!(error.contains("must include both certificate and key for server connections"), "{error}");
+    let later = "tls: {cert_file: /later.crt, key_file: /later.key, client_ca_file: /later.pem}";
+    assert!(section::<HttpServerConfig>(later).unwrap().tls.is_some());
+}
+
+#[test]
+fn issues_are_those_of_a_client() {
+    let http = |yaml| section::<HttpClientConfig>(yaml).unwrap().issues();
+    assert_eq!(http("endpoint: ''"), []);
+    let issues = http("{compression: gzip, compression_params: {level: 10}, proxy_url: 'socks5://a:1'}");
+    let keys: Vec<_> = issues.iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys, ["compression_params::level", "proxy_url"]);
+    let grpc =
+        section::<GrpcClientConfig>("{endpoint: 'ftp://a', balancer_name: x, compression: lz4}").unwrap();
+    let keys: Vec<_> = grpc.issues().iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys, ["endpoint", "balancer_name", "compression"]);
 }

@@ -1,11 +1,14 @@
-//! `tls` sections.
+//! `tls` sections. What is wrong with the settings themselves is told when they are read; what is wrong with their
+//! files, which may come later, when they are used.
 
 use otelcol_confmap::{GoDuration, Opaque};
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error as _};
+
+use crate::tls;
 
 /// TLS of a client, after otelcol's `configtls.ClientConfig`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(default, remote = "Self")]
 pub struct ClientTls {
     /// No TLS at all, unless a CA is given (otelcol's rule). For HTTP the scheme of the URL decides.
     pub insecure: bool,
@@ -41,9 +44,18 @@ pub struct ClientTls {
     pub reload_interval: GoDuration,
 }
 
+impl<'de> Deserialize<'de> for ClientTls {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The derived function, which is no trait's because of `remote`.
+        let settings = Self::deserialize(deserializer)?;
+        tls::check_client(&settings).map_err(D::Error::custom)?;
+        Ok(settings)
+    }
+}
+
 /// TLS of a server, after otelcol's `configtls.ServerConfig`. Certificate and key are required.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(default, remote = "Self")]
 pub struct ServerTls {
     /// PEM file with the certificate chain.
     pub cert_file: String,
@@ -71,4 +83,12 @@ pub struct ServerTls {
     pub curve_preferences: Vec<String>,
     /// How often the files are read again, at the next connection. Zero: never.
     pub reload_interval: GoDuration,
+}
+
+impl<'de> Deserialize<'de> for ServerTls {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let settings = Self::deserialize(deserializer)?;
+        tls::check_server(&settings).map_err(D::Error::custom)?;
+        Ok(settings)
+    }
 }

@@ -41,19 +41,11 @@ impl GrpcClient {
     /// An endpoint, header, balancer, compression or `tls` section that can not be used.
     pub fn new(config: &GrpcClientConfig) -> Result<Self, ClientError> {
         let invalid = |message: String| ClientError::Invalid(message);
-        let address = Address::of_grpc(&config.endpoint)?;
-        if !matches!(config.balancer_name.as_str(), "" | "round_robin" | "pick_first") {
-            return Err(invalid(format!(
-                "invalid balancer_name: {}, expected round_robin or pick_first",
-                config.balancer_name
-            )));
+        if let Some((_, message)) = config.issues().into_iter().next() {
+            return Err(invalid(message));
         }
-        let Some(compression) = config.compression.for_grpc() else {
-            return Err(invalid(format!(
-                "unsupported compression type {:?} for gRPC",
-                config.compression.name()
-            )));
-        };
+        let address = Address::of_grpc(&config.endpoint)?;
+        let compression = config.compression.for_grpc().unwrap_or_default();
         // otelcol's rule: a CA means TLS, whatever `insecure` says, and so does https.
         let tls = &config.tls;
         let plain = tls.insecure && tls.ca_file.is_empty() && tls.ca_pem.expose().is_empty();

@@ -22,7 +22,7 @@ use crate::chunks::Chunks;
 use crate::compress::{Compression, compress};
 use crate::config::HttpClientConfig;
 use connector::Connector;
-use proxy::Proxy;
+pub(crate) use proxy::Proxy;
 pub use url::{HttpUrl, InvalidUrl};
 
 /// What is kept of a reply to a POST: enough for a message.
@@ -71,7 +71,9 @@ impl HttpClient {
     /// A header, level, proxy or `tls` section that can not be used.
     pub fn new(config: &HttpClientConfig) -> Result<Self, ClientError> {
         let level = config.compression_params.level;
-        config.compression.check_level(level).map_err(ClientError::Invalid)?;
+        if let Some((_, message)) = config.issues().into_iter().next() {
+            return Err(ClientError::Invalid(message));
+        }
         let protocols: &'static [&'static [u8]] =
             if config.force_attempt_http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
         let proxy = Proxy::new(&config.proxy_url)?.map(Arc::new);

@@ -18,7 +18,7 @@ use crate::dial::{Address, DialError};
 use crate::io::Plain;
 
 /// What `proxy_url` says.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     address: Address,
     tunnel: Tunnel<ToProxy>,
     authorization: Option<HeaderValue>,
@@ -26,7 +26,7 @@ pub(super) struct Proxy {
 
 impl Proxy {
     /// None where no proxy is set.
-    pub(super) fn new(url: &Opaque) -> Result<Option<Self>, ClientError> {
+    pub(crate) fn new(url: &Opaque) -> Result<Option<Self>, ClientError> {
         if url.is_empty() {
             return Ok(None);
         }

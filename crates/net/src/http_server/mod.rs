@@ -140,8 +140,7 @@ pub fn serve_http(
         None => None,
     };
     let invalid = |e: &dyn std::fmt::Display| ServeError::Invalid(e.to_string());
-    let encodings = config.compression_algorithms.iter().map(|name| Compression::from_name(name));
-    let encodings: HashSet<_> = encodings.collect::<Result<_, _>>().map_err(|e| invalid(&e))?;
+    let encodings: HashSet<_> = config.compression_algorithms.iter().copied().collect();
     let response_headers = crate::headers::parse(&config.response_headers).map_err(|e| invalid(&e))?;
     let counter = Arc::clone(&service);
     let positive = |d: Duration| Some(d).filter(|d| !d.is_zero());

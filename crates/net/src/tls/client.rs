@@ -43,6 +43,18 @@ impl ClientTlsState {
     }
 }
 
+/// What is wrong with the settings, whatever their files hold.
+pub(crate) fn check(settings: &ClientTls) -> Result<(), TlsError> {
+    provider(&settings.cipher_suites, &settings.curve_preferences)?;
+    versions(&settings.min_version, &settings.max_version)?;
+    pem::is_set("CA", (&settings.ca_file, settings.ca_pem.expose()))?;
+    pem::has_identity(
+        (&settings.cert_file, settings.cert_pem.expose()),
+        (&settings.key_file, settings.key_pem.expose()),
+    )?;
+    Ok(())
+}
+
 fn build(settings: &ClientTls, protocols: &[Vec<u8>]) -> Result<rustls::ClientConfig, TlsError> {
     let provider = provider(&settings.cipher_suites, &settings.curve_preferences)?;
     let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -51,7 +63,7 @@ fn build(settings: &ClientTls, protocols: &[Vec<u8>]) -> Result<rustls::ClientCo
     let builder = if settings.insecure_skip_verify {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
     } else {
-        let ca = pem::source("CA", &settings.ca_file, settings.ca_pem.expose())?;
+        let ca = pem::source("CA", (&settings.ca_file, settings.ca_pem.expose()))?;
         let system = ca.is_none() || settings.include_system_ca_certs_pool;
         builder.with_root_certificates(pem::roots(
             ca.as_deref().map(|ca| (settings.ca_file.as_str(), ca)),
@@ -66,7 +78,7 @@ fn build(settings: &ClientTls, protocols: &[Vec<u8>]) -> Result<rustls::ClientCo
         None => builder.with_no_client_auth(),
         Some((chain, key)) => builder
             .with_client_auth_cert(chain, key)
-            .map_err(|e| error(format!("failed to load TLS cert and key PEMs: {e}")))?,
+            .map_err(|e| pem::unfit(&settings.cert_file, &settings.key_file, &e))?,
     };
     config.alpn_protocols = protocols.to_vec();
     Ok(config)

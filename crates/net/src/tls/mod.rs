@@ -4,8 +4,8 @@ mod client;
 mod pem;
 mod server;
 
-pub(crate) use client::ClientTlsState;
-pub(crate) use server::ServerTlsState;
+pub(crate) use client::{ClientTlsState, check as check_client};
+pub(crate) use server::{ServerTlsState, check as check_server};
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -62,12 +62,12 @@ fn versions(min: &str, max: &str) -> Result<Vec<&'static SupportedProtocolVersio
     let min13 = match min {
         "" | "1.0" | "1.1" | "1.2" => false,
         "1.3" => true,
-        other => return Err(error(format!("invalid TLS min_version: unsupported TLS version: {other:?}"))),
+        other => return Err(unsupported("min_version", other)),
     };
     let max13 = match max {
         "" | "1.3" => true,
         "1.2" => false,
-        other => return Err(error(format!("invalid TLS max_version: unsupported TLS version: {other:?}"))),
+        other => return Err(unsupported("max_version", other)),
     };
     match (min13, max13) {
         (true, true) => Ok(vec![&rustls::version::TLS13]),
@@ -77,6 +77,10 @@ fn versions(min: &str, max: &str) -> Result<Vec<&'static SupportedProtocolVersio
             Err(error("invalid TLS configuration: min_version cannot be greater than max_version"))
         }
     }
+}
+
+fn unsupported(key: &str, found: &str) -> TlsError {
+    error(format!("invalid TLS {key}: unsupported TLS version: {found:?}, expected 1.2 or 1.3"))
 }
 
 /// A value built from files, built again when their content is no longer what it was built from.

@@ -6,17 +6,36 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{TlsError, error};
 
-/// What a `*_file` or `*_pem` pair of settings holds; None where neither is set.
-pub(super) fn source(what: &str, file: &str, pem: &str) -> Result<Option<Vec<u8>>, TlsError> {
+/// Whether a `*_file` or `*_pem` pair of settings is set.
+pub(super) fn is_set(what: &str, (file, pem): (&str, &str)) -> Result<bool, TlsError> {
     match (file, pem) {
-        ("", "") => Ok(None),
-        ("", pem) => Ok(Some(pem.as_bytes().to_vec())),
-        (file, "") => match std::fs::read(file) {
-            Ok(content) => Ok(Some(content)),
-            Err(e) => Err(error(format!("failed to load {what} {file}: {}", crate::listener::describe(&e)))),
-        },
+        ("", "") => Ok(false),
+        (_, "") | ("", _) => Ok(true),
         _ => Err(error(format!("provide either {what} file or PEM, but not both"))),
     }
+}
+
+/// Whether there is an identity: certificate and key, or neither.
+pub(super) fn has_identity(cert: (&str, &str), key: (&str, &str)) -> Result<bool, TlsError> {
+    let has_certificate = is_set("certificate", cert)?;
+    if has_certificate == is_set("key", key)? {
+        return Ok(has_certificate);
+    }
+    Err(error(
+        "TLS configuration must include both certificate and key (CertFile/CertPem and KeyFile/KeyPem)",
+    ))
+}
+
+/// What such a pair holds; None where neither is set.
+pub(super) fn source(what: &str, (file, pem): (&str, &str)) -> Result<Option<Vec<u8>>, TlsError> {
+    if !is_set(what, (file, pem))? {
+        return Ok(None);
+    }
+    if file.is_empty() {
+        return Ok(Some(pem.as_bytes().to_vec()));
+    }
+    let failed = |e| error(format!("failed to load {what} {file}: {}", crate::listener::describe(&e)));
+    std::fs::read(file).map(Some).map_err(failed)
 }
 
 /// Certificate chain and key for one's own side; None where neither is set.
@@ -24,18 +43,11 @@ pub(super) fn identity(
     cert: (&str, &str),
     key: (&str, &str),
 ) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, TlsError> {
-    let certificate = source("certificate", cert.0, cert.1)?;
-    let private = source("key", key.0, key.1)?;
-    let (Some(certificate), Some(private)) = (&certificate, &private) else {
-        if certificate.is_none() && private.is_none() {
-            return Ok(None);
-        }
-        return Err(error(
-            "TLS configuration must include both certificate and key (CertFile/CertPem and KeyFile/KeyPem)",
-        ));
-    };
-    let chain = certificates("certificate", cert.0, certificate)?;
-    let private = PrivateKeyDer::from_pem_slice(private).map_err(|e| {
+    has_identity(cert, key)?;
+    let (certificate, private) = (source("certificate", cert)?, source("key", key)?);
+    let (Some(certificate), Some(private)) = (certificate, private) else { return Ok(None) };
+    let chain = certificates("certificate", cert.0, &certificate)?;
+    let private = PrivateKeyDer::from_pem_slice(&private).map_err(|e| {
         error(format!("failed to load TLS cert and key PEMs: no private key in {}: {e}", place(key.0)))
     })?;
     Ok(Some((chain, private)))
@@ -66,6 +78,12 @@ fn certificates(what: &str, file: &str, pem: &[u8]) -> Result<Vec<CertificateDer
         Ok(_) => Err(error(format!("failed to parse {what} {}: no certificate in it", place(file)))),
         Err(e) => Err(error(format!("failed to parse {what} {}: {e}", place(file)))),
     }
+}
+
+/// A certificate and a key that are no pair.
+pub(super) fn unfit(cert: &str, key: &str, why: &rustls::Error) -> TlsError {
+    let (cert, key) = (place(cert), place(key));
+    error(format!("failed to load TLS cert and key PEMs: certificate {cert} and key {key}: {why}"))
 }
 
 fn place(file: &str) -> &str {

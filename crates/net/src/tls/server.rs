@@ -39,19 +39,29 @@ impl ServerTlsState {
     }
 }
 
+const NO_IDENTITY: &str = "TLS configuration must include both certificate and key for server connections";
+
+/// What is wrong with the settings, whatever their files hold.
+pub(crate) fn check(settings: &ServerTls) -> Result<(), TlsError> {
+    provider(&settings.cipher_suites, &settings.curve_preferences)?;
+    versions(&settings.min_version, &settings.max_version)?;
+    let (cert, key) = files(settings);
+    if pem::has_identity(cert, key)? { Ok(()) } else { Err(error(NO_IDENTITY)) }
+}
+
+/// Files and texts of certificate and key.
+fn files(settings: &ServerTls) -> ((&str, &str), (&str, &str)) {
+    ((&settings.cert_file, settings.cert_pem.expose()), (&settings.key_file, settings.key_pem.expose()))
+}
+
 fn build(settings: &ServerTls, protocols: &[Vec<u8>]) -> Result<rustls::ServerConfig, TlsError> {
-    let identity = pem::identity(
-        (&settings.cert_file, settings.cert_pem.expose()),
-        (&settings.key_file, settings.key_pem.expose()),
-    )?;
-    let Some((chain, key)) = identity else {
-        return Err(error("TLS configuration must include both certificate and key for server connections"));
-    };
+    let (cert, key) = files(settings);
+    let Some((chain, private)) = pem::identity(cert, key)? else { return Err(error(NO_IDENTITY)) };
     let provider = provider(&settings.cipher_suites, &settings.curve_preferences)?;
     let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions(&settings.min_version, &settings.max_version)?)
         .map_err(|e| error(e.to_string()))?;
-    let builder = match pem::source("client CA", &settings.client_ca_file, "")? {
+    let builder = match pem::source("client CA", (&settings.client_ca_file, ""))? {
         None => builder.with_no_client_auth(),
         Some(ca) => {
             let roots =
@@ -62,9 +72,7 @@ fn build(settings: &ServerTls, protocols: &[Vec<u8>]) -> Result<rustls::ServerCo
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let mut config = builder
-        .with_single_cert(chain, key)
-        .map_err(|e| error(format!("failed to load TLS cert and key PEMs: {e}")))?;
+    let mut config = builder.with_single_cert(chain, private).map_err(|e| pem::unfit(cert.0, key.0, &e))?;
     config.alpn_protocols = protocols.to_vec();
     Ok(config)
 }

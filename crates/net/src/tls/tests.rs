@@ -287,7 +287,15 @@ fn sections_that_can_not_work_say_why() {
     );
     assert_eq!(
         client(ClientTls { min_version: "2".to_owned(), ..ClientTls::default() }),
-        "invalid TLS min_version: unsupported TLS version: \"2\""
+        "invalid TLS min_version: unsupported TLS version: \"2\", expected 1.2 or 1.3"
+    );
+    let (_, other) = ours.sign("other", "localhost");
+    assert_eq!(
+        server(ServerTls { key_file: other.clone(), ..good.clone() }),
+        format!(
+            "failed to load TLS cert and key PEMs: certificate {} and key {}: keys may not be consistent: KeyMismatch",
+            good.cert_file, other
+        )
     );
     let empty = dir.path().join("empty.pem");
     std::fs::write(&empty, "").unwrap();
