@@ -409,6 +409,16 @@ impl ComponentConfig for Config {
                 );
             }
         }
+        for (key, names) in
+            [("cipher_suites", &self.tls.cipher_suites), ("curve_preferences", &self.tls.curve_preferences)]
+        {
+            if !names.is_empty() {
+                issue(
+                    &format!("tls::{key}"),
+                    "the MySQL client cannot be held to some of its own".to_owned(),
+                );
+            }
+        }
         if let Err(message) = self.start() {
             issue("start_at", message);
         }
@@ -477,5 +487,29 @@ impl ComponentConfig for Config {
             }
         }
         issues
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_settings_that_the_client_has_not_are_told() {
+        let issues = |tls: &str| {
+            let yaml = format!("{{endpoint: 'db:3306', username: u, tls: {tls}}}");
+            let node = otelcol_confmap::Node::from_yaml(&yaml, "test.yaml").unwrap();
+            let config: Config = node.decode("mysql_cdr").unwrap();
+            config.validate().into_iter().map(|issue| issue.key).collect::<Vec<_>>()
+        };
+        assert_eq!(issues("{ca_file: /ca.pem, min_version: '1.2', max_version: '1.3'}"), [""; 0]);
+        for (tls, key) in [
+            ("{min_version: '1.3'}", "tls::min_version"),
+            ("{max_version: '1.2'}", "tls::max_version"),
+            ("{cipher_suites: [TLS_AES_128_GCM_SHA256]}", "tls::cipher_suites"),
+            ("{curve_preferences: [X25519]}", "tls::curve_preferences"),
+        ] {
+            assert_eq!(issues(tls), [key], "{tls}");
+        }
     }
 }
