@@ -164,7 +164,10 @@ impl ComponentConfig for Config {
                 issue("include_metadata_keys", format!("{key:?} can not be the name of a header"));
             }
         }
-        for name in self.external_labels.keys() {
+        for (name, value) in &self.external_labels {
+            if value.is_empty() {
+                issue("external_labels", format!("expected a value for {name:?}, found none"));
+            }
             if label_name(name, self.strategy()).is_err() {
                 issue("external_labels", format!("{name:?} can not be a label name"));
             }
@@ -238,13 +241,13 @@ impl Config {
 
     pub(super) fn rules(&self) -> Rules {
         let strategy = self.strategy();
-        let external = self.external_labels.iter();
         let resource = selection(&self.resource_to_telemetry_conversion, &self.resource_constant_labels);
         Rules {
             namer: MetricNamer::new(&self.namespace, strategy).repeat_namespace(self.repeat_namespace),
             labels: LabelRules { strategy, constant: Vec::new(), scope: !self.disable_scope_info, resource },
-            external: external
-                .filter(|(_, value)| !value.is_empty())
+            external: self
+                .external_labels
+                .iter()
                 .filter_map(|(name, value)| Some((label_name(name, strategy).ok()?, value.clone())))
                 .collect(),
             target_info: self.target_info.enabled,

@@ -205,6 +205,9 @@ impl<'a> Converter<'a> {
         extra: Option<(&str, String)>,
     ) -> &mut Series {
         let mut labels = labels.clone();
+        // An external label of such a name gives way, as to all others.
+        labels
+            .retain(|(known, _)| known != "__name__" && extra.as_ref().is_none_or(|(name, _)| known != name));
         labels.push(("__name__".to_owned(), name));
         labels.extend(extra.map(|(name, value)| (name.to_owned(), value)));
         labels.sort();

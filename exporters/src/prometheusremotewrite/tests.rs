@@ -207,6 +207,21 @@ fn settings_change_names_and_labels() {
         ),
         "calls{host.name=h,job=pbx,region=own} 1"
     );
+    let buckets = Data::Histogram(Histogram {
+        data_points: vec![histogram(CUMULATIVE, &[1.0], &[1, 2], 9.0)],
+        aggregation_temporality: CUMULATIVE,
+    });
+    let external = "external_labels: {__name__: evil, le: mine, quantile: '0', cluster: c}";
+    assert_eq!(
+        converted(external, &[block(vec![], vec![metric("wait", "s", buckets)])]).0,
+        [
+            "wait_seconds_bucket{cluster=c,le=+Inf,quantile=0} 3",
+            "wait_seconds_bucket{cluster=c,le=1,quantile=0} 1",
+            "wait_seconds_count{cluster=c,le=mine,quantile=0} 3",
+            "wait_seconds_sum{cluster=c,le=mine,quantile=0} 9",
+        ],
+        "they give way to all others"
+    );
     let (both, _) = converted("endpoint: http://x", &blocks);
     assert_eq!(both[1], "target_info{host_name=h,job=pbx} 1");
     let unnamed = [block(vec![model::string("host.name", "h")], blocks[0].scope_metrics[0].metrics.clone())];
@@ -542,6 +557,11 @@ fn settings_that_can_not_be_are_told() {
             "{endpoint: 'http://x', translation_strategy: NoTranslation}",
             "translation_strategy",
             "translation strategy NoTranslation requires Prometheus Remote Write 2.0 (UTF-8 support)",
+        ),
+        (
+            "{endpoint: 'http://x', external_labels: {cluster: ''}}",
+            "external_labels",
+            "expected a value for \"cluster\", found none",
         ),
         (
             "{endpoint: 'http://x', include_metadata_keys: [content-Type]}",
