@@ -5,6 +5,7 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http::HeaderValue;
 use tokio::time::Instant;
 
 /// A changed file counts from the next use, but is looked for at most this often.
@@ -16,8 +17,12 @@ const MAX_SIZE: u64 = 1024 * 1024;
 /// The content of a file, read again when it is used and may have changed.
 pub(crate) struct SecretFile {
     path: String,
+    expected: Expected,
     state: Mutex<State>,
 }
+
+/// What a content has to be, and in words.
+type Expected = (fn(&str) -> bool, &'static str);
 
 #[derive(Default)]
 struct State {
@@ -29,15 +34,20 @@ struct State {
 impl SecretFile {
     /// A file that is not read yet.
     pub(crate) fn new(path: &str) -> Self {
-        Self { path: path.to_owned(), state: Mutex::default() }
+        Self { path: path.to_owned(), expected: (|_| true, "any text"), state: Mutex::default() }
+    }
+
+    /// The same of a file whose content is only good where `is_good` says so; `expected` says what that is.
+    pub(crate) fn expecting(self, is_good: fn(&str) -> bool, expected: &'static str) -> Self {
+        Self { expected: (is_good, expected), ..self }
     }
 
     /// Reads it now.
     ///
     /// # Errors
-    /// It can not be read, is no text, too large or empty.
+    /// It can not be read, is no text, too large, empty or not what is expected.
     pub(crate) fn load(&self) -> Result<Arc<str>, String> {
-        let content = read(&self.path)?;
+        let content = self.read()?;
         let mut state = self.lock();
         state.content = Some(Arc::clone(&content));
         state.checked = Some(Instant::now());
@@ -50,7 +60,7 @@ impl SecretFile {
         let due = state.checked.is_none_or(|checked| checked.elapsed() >= CHECK_EVERY);
         if due {
             state.checked = Some(Instant::now());
-            match read(&self.path) {
+            match self.read() {
                 Ok(content) => {
                     if state.content.as_ref().is_some_and(|old| *old != content) || state.failed {
                         tracing::info!(file = self.path, "the file was read again");
@@ -71,19 +81,26 @@ impl SecretFile {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn read(&self) -> Result<Arc<str>, String> {
+        let (path, (is_good, expected)) = (&self.path, self.expected);
+        let mut text = String::new();
+        let read = File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_string(&mut text));
+        match read {
+            Err(error) => Err(format!("failed to read {path}: {error}")),
+            Ok(size) if size as u64 > MAX_SIZE => {
+                Err(format!("failed to read {path}: it is larger than {MAX_SIZE} bytes"))
+            }
+            Ok(_) if text.trim().is_empty() => Err(format!("failed to read {path}: it is empty")),
+            Ok(_) if !is_good(text.trim()) => Err(format!("failed to read {path}: expected {expected}")),
+            Ok(_) => Ok(text.trim().into()),
+        }
+    }
 }
 
-fn read(path: &str) -> Result<Arc<str>, String> {
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_string(&mut text));
-    match read {
-        Err(error) => Err(format!("failed to read {path}: {error}")),
-        Ok(size) if size as u64 > MAX_SIZE => {
-            Err(format!("failed to read {path}: it is larger than {MAX_SIZE} bytes"))
-        }
-        Ok(_) if text.trim().is_empty() => Err(format!("failed to read {path}: it is empty")),
-        Ok(_) => Ok(text.trim().into()),
-    }
+/// Whether a header can carry `text`.
+pub(crate) fn fits_header(text: &str) -> bool {
+    HeaderValue::try_from(text).is_ok()
 }
 
 #[cfg(test)]
@@ -108,6 +125,13 @@ mod tests {
             tokio::time::advance(CHECK_EVERY).await;
             assert_eq!(file.content().as_deref(), Some("two"));
         }
+        let header = SecretFile::new(path.to_str().unwrap()).expecting(fits_header, "the value of a header");
+        std::fs::write(&path, "good\n").unwrap();
+        assert_eq!(&*header.load().unwrap(), "good");
+        std::fs::write(&path, "two\nlines").unwrap();
+        tokio::time::advance(CHECK_EVERY).await;
+        assert_eq!(header.content().as_deref(), Some("good"));
+        assert!(header.load().unwrap_err().ends_with("secret: expected the value of a header"));
         std::fs::write(&path, "x".repeat(2 << 20)).unwrap();
         assert!(file.load().unwrap_err().ends_with("it is larger than 1048576 bytes"));
     }

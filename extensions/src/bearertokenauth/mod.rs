@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq as _;
 
 pub use config::{Config, RetryOnFailure};
 
-use crate::secret_file::SecretFile;
+use crate::secret_file::{SecretFile, fits_header};
 
 /// The extension type `bearertokenauth`.
 pub fn factory() -> ExtensionFactory {
@@ -42,7 +42,9 @@ struct BearerTokenAuth {
 
 impl BearerTokenAuth {
     fn new(context: Context, config: Config) -> Self {
-        let file = (!config.filename.is_empty()).then(|| SecretFile::new(&config.filename));
+        let file = (!config.filename.is_empty()).then(|| {
+            SecretFile::new(&config.filename).expecting(has_tokens, "tokens that a header can carry")
+        });
         Self { context, config, file, is_missed: AtomicBool::new(false) }
     }
 
@@ -60,9 +62,7 @@ impl BearerTokenAuth {
         if content.is_some() && self.is_missed.swap(false, Ordering::Relaxed) {
             self.context.status.report(Status::Ok);
         }
-        let lines = content.as_deref().unwrap_or_default().lines();
-        // Behind the token stands a comment.
-        lines.filter_map(|line| line.split_whitespace().next()).any(good)
+        tokens(content.as_deref().unwrap_or_default()).any(good)
     }
 
     async fn wait_for_file(&self, file: &SecretFile) -> Result<(), ComponentError> {
@@ -80,6 +80,15 @@ impl BearerTokenAuth {
             tokio::time::sleep(retry.interval.get()).await;
         }
     }
+}
+
+/// The first word of each line; behind it stands a comment.
+fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.split_whitespace().next())
+}
+
+fn has_tokens(text: &str) -> bool {
+    tokens(text).all(fits_header)
 }
 
 #[async_trait]

@@ -69,6 +69,9 @@ async fn tokens_of_a_file_are_read_again_and_until_it_is_there_nobody_is_let_in(
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(sent(&auth, "authorization").unwrap(), "Bearer new");
     assert_eq!(answer(&auth, "authorization", "Bearer old").await, Err(WRONG.to_owned()));
+    std::fs::write(&path, "half\u{1}written").unwrap();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(sent(&auth, "authorization").unwrap(), "Bearer new");
 }
 
 #[tokio::test(start_paused = true)]

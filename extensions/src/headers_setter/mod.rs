@@ -15,7 +15,7 @@ use otelcol_pipeline::{Component, ComponentError, Context, Extension, ExtensionF
 
 pub use config::{Action, Config, HeaderConfig};
 
-use crate::secret_file::SecretFile;
+use crate::secret_file::{SecretFile, fits_header};
 
 /// The extension type `headers_setter`.
 pub fn factory() -> ExtensionFactory {
@@ -57,7 +57,7 @@ impl Step {
         let default =
             config.default_value.as_ref().map(|value| value.expose().to_owned()).unwrap_or_default();
         let source = if let Some(path) = &config.value_file {
-            Source::File(SecretFile::new(path))
+            Source::File(SecretFile::new(path).expecting(fits_header, "the value of a header"))
         } else if let Some(header) = &config.from_context {
             Source::Context { header: header.clone(), default }
         } else if let Some(name) = &config.from_attribute {

@@ -101,6 +101,10 @@ async fn another_authenticator_comes_first_and_a_file_can_hold_the_value() {
     let expected = [("x-new", "first"), ("x-other", "kept"), ("x-there", "from the file")];
     assert_eq!(apply(&*early, None).unwrap(), pairs(&expected));
     assert!(!early.requires_tls());
+    std::fs::write(&path, "two\nlines").unwrap();
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    assert_eq!(apply(&*early, None).unwrap(), pairs(&expected), "what can not be sent is not taken");
 }
 
 #[tokio::test]
