@@ -110,8 +110,10 @@ fn what_is_wrong_with_tls_settings_is_told_before_their_files_are_there() {
     }
     let error = section::<HttpServerConfig>("tls: {}").unwrap_err();
     assert!(error.contains("must include both certificate and key for server connections"), "{error}");
-    let later = "tls: {cert_file: /later.crt, key_file: /later.key, client_ca_file: /later.pem}";
-    assert!(section::<HttpServerConfig>(later).unwrap().tls.is_some());
+    for later in ["client_ca_file: /later.pem", "ca_file: /of/no/effect.pem"] {
+        let yaml = format!("tls: {{cert_file: /later.crt, key_file: /later.key, {later}}}");
+        assert!(section::<HttpServerConfig>(&yaml).unwrap().tls.is_some());
+    }
 }
 
 #[test]

@@ -57,6 +57,10 @@ impl<'de> Deserialize<'de> for ClientTls {
 #[derive(Debug, Clone, Default, serde::Deserialize)]
 #[serde(default, remote = "Self")]
 pub struct ServerTls {
+    /// No effect, as in otelcol, but for a warning: whom to let in is up to `client_ca_file`.
+    pub ca_file: String,
+    /// The same as text.
+    pub ca_pem: Opaque,
     /// PEM file with the certificate chain.
     pub cert_file: String,
     /// The same as text.

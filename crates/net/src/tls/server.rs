@@ -20,6 +20,12 @@ pub(crate) struct ServerTlsState {
 
 impl ServerTlsState {
     pub(crate) fn new(settings: &ServerTls, protocols: &[&[u8]]) -> Result<Self, TlsError> {
+        if !settings.ca_file.is_empty() || !settings.ca_pem.is_empty() {
+            tracing::warn!(
+                ca_file = settings.ca_file,
+                "tls.ca_file has no effect on a server: client_ca_file is what asks clients for certificates"
+            );
+        }
         let protocols: Vec<Vec<u8>> = protocols.iter().map(|p| p.to_vec()).collect();
         let interval = Some(settings.reload_interval.get()).filter(|i| !i.is_zero());
         let watches_ca = settings.client_ca_file_reload && !settings.client_ca_file.is_empty();
