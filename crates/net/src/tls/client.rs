@@ -7,7 +7,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::{Reloading, TlsError, error, pem, provider, versions};
+use super::{Reloading, TlsError, error, pem, provider, trust, versions};
 use crate::config::ClientTls;
 
 /// A client's TLS for as long as it runs.
@@ -65,10 +65,13 @@ fn build(settings: &ClientTls, protocols: &[Vec<u8>]) -> Result<rustls::ClientCo
     } else {
         let ca = pem::source("CA", (&settings.ca_file, settings.ca_pem.expose()))?;
         let system = ca.is_none() || settings.include_system_ca_certs_pool;
-        builder.with_root_certificates(pem::roots(
-            ca.as_deref().map(|ca| (settings.ca_file.as_str(), ca)),
-            system,
-        )?)
+        let roots = pem::roots(ca.as_deref().map(|ca| (settings.ca_file.as_str(), ca)), system)?;
+        if roots.store.is_empty() {
+            // Nobody is trusted, which is told at each connection.
+            builder.with_root_certificates(roots.store)
+        } else {
+            builder.dangerous().with_custom_certificate_verifier(trust::of_servers(roots, provider)?)
+        }
     };
     let identity = pem::identity(
         (&settings.cert_file, settings.cert_pem.expose()),

@@ -3,6 +3,7 @@
 mod client;
 mod pem;
 mod server;
+mod trust;
 
 pub(crate) use client::{ClientTlsState, check as check_client};
 pub(crate) use server::{ServerTlsState, check as check_server};

@@ -53,11 +53,20 @@ pub(super) fn identity(
     Ok(Some((chain, private)))
 }
 
+/// Whom to trust.
+pub(super) struct Roots {
+    pub(super) store: RootCertStore,
+    /// Those that the settings name.
+    pub(super) given: Vec<CertificateDer<'static>>,
+}
+
 /// The CAs in `pem` and, if asked for, the system's.
-pub(super) fn roots(pem: Option<(&str, &[u8])>, system: bool) -> Result<RootCertStore, TlsError> {
+pub(super) fn roots(pem: Option<(&str, &[u8])>, system: bool) -> Result<Roots, TlsError> {
     let mut store = RootCertStore::empty();
+    let mut given = Vec::new();
     if let Some((file, pem)) = pem {
-        for certificate in certificates("CA", file, pem)? {
+        given = certificates("CA", file, pem)?;
+        for certificate in given.iter().cloned() {
             store.add(certificate).map_err(|e| error(format!("failed to parse CA {}: {e}", place(file))))?;
         }
     }
@@ -68,7 +77,7 @@ pub(super) fn roots(pem: Option<(&str, &[u8])>, system: bool) -> Result<RootCert
             tracing::warn!("the system has no CA certificates: no server can be verified with them");
         }
     }
-    Ok(store)
+    Ok(Roots { store, given })
 }
 
 fn certificates(what: &str, file: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::server::WebPkiClientVerifier;
-
-use super::{Reloading, TlsError, error, pem, provider, versions};
+use super::{Reloading, TlsError, error, pem, provider, trust, versions};
 use crate::config::ServerTls;
 
 /// A changed `client_ca_file` counts from the next handshake, but is looked for at most this often.
@@ -72,10 +70,7 @@ fn build(settings: &ServerTls, protocols: &[Vec<u8>]) -> Result<rustls::ServerCo
         Some(ca) => {
             let roots =
                 pem::roots(Some((&settings.client_ca_file, &ca)), settings.include_system_ca_certs_pool)?;
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                .build()
-                .map_err(|e| error(format!("failed to load client CA {}: {e}", settings.client_ca_file)))?;
-            builder.with_client_cert_verifier(verifier)
+            builder.with_client_cert_verifier(trust::of_clients(&settings.client_ca_file, roots, provider)?)
         }
     };
     let mut config = builder.with_single_cert(chain, private).map_err(|e| pem::unfit(cert.0, key.0, &e))?;

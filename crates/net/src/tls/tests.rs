@@ -112,6 +112,52 @@ async fn the_servers_name_is_verified_and_can_be_overridden() {
     server.stop().await;
 }
 
+/// A certificate for `host` that is its own CA, as `openssl req -x509` makes them, and its key.
+fn self_signed(dir: &Path, name: &str, host: &str, until: i32) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.not_after = rcgen::date_time_ymd(until, 1, 1);
+    let (cert_file, key_file) = (dir.join(format!("{name}.crt")), dir.join(format!("{name}.key")));
+    std::fs::write(&cert_file, params.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(&key_file, key.serialize_pem()).unwrap();
+    (text(&cert_file), text(&key_file))
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_its_own_ca_is_taken_where_it_is_a_given_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = |name, host, until| self_signed(dir.path(), name, host, until);
+    let (client, stranger) = (made("client", "client", 4000), made("stranger", "client", 4000));
+    let trusting = |ca_file: &str, (cert_file, key_file): &(String, String)| ClientTls {
+        ca_file: ca_file.to_owned(),
+        cert_file: cert_file.clone(),
+        key_file: key_file.clone(),
+        ..ClientTls::default()
+    };
+    for (host, until, told) in [
+        ("localhost", 4000, None),
+        ("other", 4000, Some("certificate not valid for name \"localhost\"")),
+        ("localhost", 2020, Some("certificate expired")),
+    ] {
+        let (cert_file, key_file) = made("server", host, until);
+        let given = cert_file.clone();
+        let tls = ServerTls { cert_file, key_file, client_ca_file: client.0.clone(), ..ServerTls::default() };
+        let server = start(tls, &Arc::new(Echo::default()));
+        match told {
+            None => assert_eq!(call(&server, trusting(&given, &client)).await.unwrap(), "x"),
+            Some(told) => {
+                let why = refused(&server, trusting(&given, &client)).await;
+                assert!(why.contains(told), "{why}");
+            }
+        }
+        let why = refused(&server, trusting(&stranger.0, &client)).await;
+        assert!(why.contains("unknownissuer") || why.contains("expired"), "{why}");
+        refused(&server, trusting(&given, &stranger)).await;
+        server.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_client_without_the_right_certificate_is_refused_where_one_is_asked_for() {
     let dir = tempfile::tempdir().unwrap();
