@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use otelcol_confmap::GoDuration;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::{ClientTlsState, ServerTlsState};
 use crate::config::{
@@ -156,6 +158,29 @@ async fn a_certificate_that_is_its_own_ca_is_taken_where_it_is_a_given_one() {
         refused(&server, trusting(&given, &stranger)).await;
         server.stop().await;
     }
+}
+
+/// `openssl x509 -req` of OpenSSL 3.0, without `-extfile`.
+const VERSION_1: &str = "-----BEGIN CERTIFICATE-----
+MIIBFjCBvQIUM4vULyKNyifpaKR4cu0SmNJ1PZMwCgYIKoZIzj0EAwIwDTELMAkG
+A1UEAwwCY2EwIBcNMjYxMTI4MTEzNDA5WhgPMjEyNjExMDQxMTM0MDlaMA0xCzAJ
+BgNVBAMMAnYxMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEOG7lPP3S6p+QfHOG
+IMys3Q8jh3kcgqM9TqQAONUq7nX6iBp55srm14Z3aad7qn1NDNJoR6DOsv33ygIy
+n6fvtTAKBggqhkjOPQQDAgNIADBFAiEAindj2+9Fsj2+OTtGwRaHm8+IE1JtbLqm
+1Ri4RPmtEPgCIFa2l89aOClygHrmv6S6SvEej0LDSmKmgze9irxtuPcQ
+-----END CERTIFICATE-----
+";
+
+#[test]
+fn a_certificate_of_version_1_is_told_as_such() {
+    let dir = tempfile::tempdir().unwrap();
+    let ours = Authority::new(dir.path(), "ours");
+    let ca = std::fs::read(&ours.file).unwrap();
+    let roots = super::pem::roots(Some((&ours.file, &ca)), false).unwrap();
+    let verifier = super::trust::of_clients(&ours.file, roots, super::provider(&[], &[]).unwrap()).unwrap();
+    let peer = CertificateDer::from_pem_slice(VERSION_1.as_bytes()).unwrap();
+    let refusal = verifier.verify_client_cert(&peer, &[], UnixTime::now()).unwrap_err().to_string();
+    assert!(refusal.contains("an X.509 certificate of version 1, expected version 3"), "{refusal}");
 }
 
 #[tokio::test]

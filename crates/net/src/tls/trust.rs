@@ -4,6 +4,7 @@
 //! refuses a CA as the certificate of a peer, whoever trusts it: here one that is among the given CAs, byte by byte, is
 //! taken all the same. Its time webpki has looked at before, which a test holds it to.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -49,15 +50,29 @@ pub(super) fn of_clients(
 impl<V: ?Sized> Trusting<V> {
     /// What webpki's refusal of `peer` comes to.
     fn judge(&self, peer: &CertificateDer<'_>, refusal: Error) -> Result<(), Error> {
-        match &refusal {
-            Error::InvalidCertificate(CertificateError::Other(OtherError(why)))
-                if why.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) =>
-            {
-                let is_given = self.given.contains(peer);
-                if is_given { Ok(()) } else { Err(CertificateError::UnknownIssuer.into()) }
+        let why = match &refusal {
+            Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => why.downcast_ref(),
+            _ => None,
+        };
+        match why {
+            Some(webpki::Error::CaUsedAsEndEntity) if self.given.contains(peer) => Ok(()),
+            Some(webpki::Error::CaUsedAsEndEntity) => Err(CertificateError::UnknownIssuer.into()),
+            Some(webpki::Error::UnsupportedCertVersion) => {
+                Err(CertificateError::Other(OtherError(Arc::new(OldVersion))).into())
             }
             _ => Err(refusal),
         }
+    }
+}
+
+/// rustls shows what it does not know in the form for debugging.
+#[derive(thiserror::Error)]
+#[error("an X.509 certificate of version 1, expected version 3: openssl x509 -req makes it with -extfile")]
+struct OldVersion;
+
+impl fmt::Debug for OldVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 
