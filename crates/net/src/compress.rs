@@ -190,15 +190,9 @@ pub fn decompress(kind: Compression, data: &[u8], max: usize) -> Result<Bytes, D
         }
         Compression::Snappy if !data.starts_with(SNAPPY_STREAM) => snappy_block(data, max, &corrupt),
         Compression::Snappy | Compression::SnappyFramed => read(&mut snap::read::FrameDecoder::new(data)),
+        Compression::Lz4 if data.is_empty() => Ok(Bytes::new()),
         Compression::Lz4 => {
-            let mut source = Source { rest: data, is_over: false };
-            let out = read(&mut lz4_flex::frame::FrameDecoder::new(&mut source))?;
-            // The decoder takes a frame that was cut off between two blocks for a whole one.
-            if source.is_over && !data.is_empty() {
-                Err(corrupt("incomplete frame".to_owned()))
-            } else {
-                Ok(out)
-            }
+            read(&mut Lz4Frames(lz4_flex::frame::FrameDecoder::new(Source { rest: data, is_over: false })))
         }
     }
 }
@@ -225,6 +219,25 @@ fn snappy_block(
     }
     let out = snap::raw::Decoder::new().decompress_vec(data).map_err(|e| corrupt(e.to_string()))?;
     Ok(Bytes::from(out))
+}
+
+/// Frames one after another. The decoder ends with the first, and takes one that was cut off between two blocks for a
+/// whole one.
+struct Lz4Frames<'a>(lz4_flex::frame::FrameDecoder<Source<'a>>);
+
+impl Read for Lz4Frames<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let n = self.0.read(into)?;
+            let source = self.0.get_ref();
+            if n == 0 && source.is_over {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "incomplete frame"));
+            }
+            if n > 0 || source.rest.is_empty() {
+                return Ok(n);
+            }
+        }
+    }
 }
 
 /// Compressed data, and whether more of it was asked for than there is.

@@ -120,10 +120,16 @@ fn a_zstd_window_above_eight_mebibytes_is_refused() {
 }
 
 #[test]
-fn gzip_members_one_after_another_are_one_body() {
-    let mut packed = compress(Compression::Gzip, 0, &[Bytes::from_static(b"one ")]).unwrap().to_vec();
-    packed.extend(compress(Compression::Gzip, 0, &[Bytes::from_static(b"two")]).unwrap());
-    assert_eq!(decompress(Compression::Gzip, &packed, 100).unwrap(), "one two");
+fn frames_one_after_another_are_one_body_and_what_is_no_frame_is_corrupt() {
+    for kind in [Compression::Gzip, Compression::Zstd, Compression::SnappyFramed, Compression::Lz4] {
+        let mut packed = compress(kind, 0, &[Bytes::from_static(b"one ")]).unwrap().to_vec();
+        packed.extend(compress(kind, 0, &[Bytes::from_static(b"two")]).unwrap());
+        assert_eq!(decompress(kind, &packed, 100).unwrap(), "one two", "{kind}");
+        assert_eq!(decompress(kind, &packed, 5), Err(DecompressError::TooLarge { limit: 5 }), "{kind}");
+        packed.extend(b"junk behind");
+        let junk = decompress(kind, &packed, 100);
+        assert!(matches!(junk, Err(DecompressError::Corrupt { .. })), "{kind}: {junk:?}");
+    }
 }
 
 #[test]
