@@ -7,7 +7,7 @@ use http::HeaderMap;
 use otelcol_confmap::GoDuration;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
 use super::{ClientTlsState, ServerTlsState};
 use crate::config::{
@@ -170,6 +170,31 @@ n6fvtTAKBggqhkjOPQQDAgNIADBFAiEAindj2+9Fsj2+OTtGwRaHm8+IE1JtbLqm
 1Ri4RPmtEPgCIFa2l89aOClygHrmv6S6SvEej0LDSmKmgze9irxtuPcQ
 -----END CERTIFICATE-----
 ";
+
+#[tokio::test]
+async fn a_client_that_verifies_nothing_takes_what_rustls_can_not_read() {
+    let certificate = CertificateDer::from_pem_slice(VERSION_1.as_bytes()).unwrap();
+    let key = PrivateKeyDer::try_from(KeyPair::generate().unwrap().serialize_der()).unwrap();
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+    let identity = rustls::sign::CertifiedKey::new(vec![certificate], key);
+    let resolver = Arc::new(rustls::sign::SingleCertAndKey::from(identity));
+    for version in ["1.2", "1.3"] {
+        let provider = super::provider(&[], &[]).unwrap();
+        let server = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&super::versions(version, version).unwrap())
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&resolver) as _);
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let accepted = tokio_rustls::TlsAcceptor::from(Arc::new(server)).accept(far);
+        let any = ClientTls { insecure_skip_verify: true, ..ClientTls::default() };
+        let client = ClientTlsState::new(&any, &[]).unwrap();
+        let name = client.server_name("localhost").unwrap();
+        let connected = tokio_rustls::TlsConnector::from(client.config()).connect(name, near);
+        let (accepted, connected) = tokio::join!(accepted, connected);
+        assert!(accepted.is_ok() && connected.is_ok(), "{version}: {accepted:?} {connected:?}");
+    }
+}
 
 #[test]
 fn a_certificate_of_version_1_is_told_as_such() {
