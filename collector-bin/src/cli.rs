@@ -2,14 +2,22 @@
 
 use std::io::Write;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use otelcol_pipeline::FeatureGates;
 
 /// What the user asks for.
 pub(crate) enum Command {
     Run(Sources),
     Validate(Sources),
+    PrintConfig(Sources, Mode),
     Components,
+}
+
+/// What `print-config` does with secrets.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    Redacted,
+    Unredacted,
 }
 
 /// Where the configuration comes from.
@@ -53,6 +61,13 @@ struct SourceArgs {
 enum Sub {
     /// Validates the configuration without running the collector.
     Validate,
+    /// Prints the configuration: sources merged, references expanded, without secrets.
+    #[command(alias = "print-initial-config")]
+    PrintConfig {
+        /// Whether secrets are shown.
+        #[arg(long, value_enum, default_value_t = Mode::Redacted)]
+        mode: Mode,
+    },
     /// Lists the components of this collector.
     Components,
 }
@@ -82,6 +97,7 @@ pub(crate) fn parse() -> Command {
     let sources = Sources { config: cli.sources.config, set: cli.sources.set, gates };
     match cli.command {
         Some(Sub::Validate) => Command::Validate(sources),
+        Some(Sub::PrintConfig { mode }) => Command::PrintConfig(sources, mode),
         _ => Command::Run(sources),
     }
 }

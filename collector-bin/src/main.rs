@@ -37,6 +37,11 @@ fn run(command: cli::Command) -> anyhow::Result<()> {
             let collector = Collector::new(settings(sources, build, None));
             Ok(runtime.block_on(collector.validate())?)
         }
+        cli::Command::PrintConfig(sources, mode) => {
+            let collector = Collector::new(settings(sources, build, None));
+            cli::print(&runtime.block_on(collector.print_config(mode == cli::Mode::Unredacted))?);
+            Ok(())
+        }
         cli::Command::Run(sources) => {
             let logs = LogControl::install()?;
             let collector = Collector::new(settings(sources, build, Some(logs)));

@@ -103,3 +103,72 @@ fn signals_end_it_with_exit_code_0_and_sighup_does_not() {
         assert_eq!(child.wait().unwrap().code(), Some(0));
     }
 }
+
+/// Secrets in each place that can hold one, some of them in forms that YAML and the collector's rules for types allow.
+const SECRETS: &str = r#"
+receivers:
+  ami: {username: me, password: S3CRET1}
+  mysql_cdr: {username: me, password: "${env:PRINT_CONFIG_SECRET}"}
+  otlp:
+    protocols:
+      http:
+        endpoint: localhost:14318
+        response_headers: {x-key: S3CRET3}
+        auth: {authenticator: basicauth/server}
+exporters:
+  otlphttp:
+    endpoint: http://me:S3CRET4@localhost:1/a?b=S3CRET5
+    headers: [{name: x-key, value: S3CRET6}]
+    proxy_url: http://me:S3CRET7@localhost:2
+    auth: {authenticator: basicauth/client}
+  otlp: {endpoint: localhost:4317, tls: {insecure: true}, headers: {x-key: 53C9, "x-a": ""}, auth: {authenticator: headers_setter}}
+  loki: {endpoint: http://localhost:3/loki/api/v1/push, auth: {authenticator: bearertokenauth}}
+  prometheusremotewrite: {endpoint: http://localhost:4/push, auth: {authenticator: bearertokenauth/2}}
+extensions:
+  basicauth/server: {htpasswd: {inline: "me:S3CRET10"}}
+  basicauth/client: {client_auth: {username: me, password: S3CRET11}}
+  bearertokenauth: {token: S3CRET12}
+  bearertokenauth/2: {tokens: "S3CRET13,S3CRET14"}
+  headers_setter: {headers: [{key: x-a, value: S3CRET15}, {key: x-b, from_context: x-b, default_value: S3CRET16}]}
+service:
+  extensions: [basicauth/server, basicauth/client, bearertokenauth, bearertokenauth/2, headers_setter]
+  pipelines:
+    traces: {receivers: [otlp], exporters: [otlphttp, otlp]}
+    logs: {receivers: [ami, mysql_cdr, otlp], exporters: [loki]}
+    metrics: {receivers: [otlp], exporters: [prometheusremotewrite]}
+"#;
+
+#[test]
+fn print_config_shows_what_was_read_and_no_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.yaml");
+    std::fs::write(&file, SECRETS).unwrap();
+    let print = |more: &[&str]| {
+        let arguments = [&["print-config", "--config", file.to_str().unwrap()], more].concat();
+        let output = program().args(&arguments).env("PRINT_CONFIG_SECRET", "S3CRET2").output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+        text(&output.stdout).to_owned()
+    };
+    let printed = print(&["--set", "receivers.ami.endpoint=pbx:5038"]);
+    assert!(!printed.contains("S3CRET") && !printed.contains("53"), "{printed}");
+    for shown in [
+        "ami:\n        endpoint: pbx:5038\n        password: \"[REDACTED]\"\n        username: me\n",
+        "endpoint: \"http://[REDACTED]@localhost:1/a\"\n",
+        "- name: x-key\n              value: \"[REDACTED]\"\n",
+        "tokens: \"[REDACTED]\"\n",
+        "traces:\n            exporters:\n                - otlphttp\n                - otlp\n",
+    ] {
+        assert!(printed.contains(shown), "{shown}\nis not in\n{printed}");
+    }
+    let open = print(&["--mode", "unredacted"]);
+    let secrets: Vec<String> =
+        (1..=16).filter(|n| ![8, 9].contains(n)).map(|n| format!("S3CRET{n}")).collect();
+    assert!(secrets.iter().all(|secret| open.contains(secret)) && open.contains("53C9"), "{open}");
+    // What is printed is a configuration with the same content.
+    let again = dir.path().join("again.yaml");
+    std::fs::write(&again, &open).unwrap();
+    assert_eq!(
+        text(&run(&["print-config", "--mode=unredacted", "--config", again.to_str().unwrap()]).stdout),
+        open
+    );
+}

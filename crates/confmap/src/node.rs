@@ -1,9 +1,10 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use indexmap::IndexMap;
 
-use crate::ConfigError;
+use crate::opaque::REDACTED;
+use crate::{ConfigError, printable_url};
 
 /// The separator of keys in paths, and in keys that name a nested value (`otelcol`'s
 /// `confmap.KeyDelimiter`).
@@ -54,6 +55,8 @@ pub struct Node {
     pub location: Option<Location>,
     /// What `${...}` gave before it was read as YAML; a string field takes this instead of `value`.
     pub(crate) text: Option<Arc<str>>,
+    /// It was decoded as an [`Opaque`](crate::Opaque).
+    pub(crate) secret: OnceLock<()>,
 }
 
 /// The kinds of value that YAML has in the collector's reading of it.
@@ -202,7 +205,7 @@ impl Default for Node {
 
 impl From<Value> for Node {
     fn from(value: Value) -> Self {
-        Self { value, location: None, text: None }
+        Self::new(value, None)
     }
 }
 
@@ -214,7 +217,7 @@ impl Node {
 
     /// A value with the place it was written at.
     pub fn new(value: Value, location: Option<Location>) -> Self {
-        Self { value, location, text: None }
+        Self { value, location, text: None, secret: OnceLock::new() }
     }
 
     /// Composes one YAML document; `source` names it in locations. `${...}` stays as it is.
@@ -249,6 +252,35 @@ impl Node {
             (None, Value::String(text)) => Some(text),
             _ => None,
         }
+    }
+
+    /// Notes that this is a secret.
+    pub(crate) fn mark_secret(&self) {
+        self.secret.get_or_init(|| ());
+    }
+
+    /// Notes that these were read in place of this value, which is a secret if one of them is.
+    pub(crate) fn mark_secret_like(&self, items: &[Node]) {
+        if items.iter().any(|item| item.secret.get().is_some()) {
+            self.mark_secret();
+        }
+    }
+
+    /// The same without what was decoded as a secret so far, and without user and password in URLs.
+    #[must_use]
+    pub fn redacted(&self) -> Node {
+        let value = match &self.value {
+            _ if self.secret.get().is_some() => Value::String(REDACTED.to_owned()),
+            Value::Map(map) => {
+                Value::Map(map.iter().map(|(key, node)| (key.to_owned(), node.redacted())).collect())
+            }
+            Value::Seq(items) => Value::Seq(items.iter().map(Node::redacted).collect()),
+            Value::String(url) if url.contains("://") && url.contains('@') => {
+                Value::String(printable_url(url))
+            }
+            other => other.clone(),
+        };
+        Node::new(value, self.location.clone())
     }
 
     /// Whether there is nothing.

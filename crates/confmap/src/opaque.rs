@@ -1,6 +1,10 @@
 use std::fmt;
 
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Tells this crate's deserializer that the value is a secret ([`Node::redacted`](crate::Node::redacted)).
+pub(crate) const TOKEN: &str = "$otelcol_confmap::Opaque";
 
 pub(crate) const REDACTED: &str = "[REDACTED]";
 
@@ -53,7 +57,25 @@ impl Serialize for Opaque {
 
 impl<'de> Deserialize<'de> for Opaque {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self)
+        deserializer.deserialize_newtype_struct(TOKEN, OpaqueVisitor)
+    }
+}
+
+struct OpaqueVisitor;
+
+impl<'de> Visitor<'de> for OpaqueVisitor {
+    type Value = Opaque;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Opaque, D::Error> {
+        String::deserialize(deserializer).map(Opaque)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Opaque, E> {
+        Ok(text.into())
     }
 }
 

@@ -13,8 +13,8 @@ const DASH: usize = 2;
 const LONGEST_KEY: usize = 128;
 
 impl Node {
-    /// The value as YAML with sorted keys, as otelcol's `print-config` has it. Secrets are shown:
-    /// which values are secret is known only after decoding.
+    /// The value as YAML with sorted keys, as otelcol's `print-config` has it. Secrets are shown, unless it is
+    /// [`redacted`](Self::redacted).
     pub fn to_yaml(&self) -> String {
         let mut out = String::new();
         if is_block(&self.value) {

@@ -81,6 +81,18 @@ impl Collector {
         self.read().await.map(|_| ())
     }
 
+    /// The configuration as it is read, as YAML: all sources merged, references expanded. What a component takes for a secret
+    /// is `[REDACTED]`, unless it is asked for.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub async fn print_config(&self, with_secrets: bool) -> Result<String, RunError> {
+        let root = self.resolve().await?;
+        // Which values are secrets is known when they were read.
+        self.interpret(&root)?;
+        Ok(if with_secrets { root.to_yaml() } else { root.redacted().to_yaml() })
+    }
+
     /// Runs until SIGINT or SIGTERM, of which a second one ends it at once; SIGHUP reads the configuration again.
     ///
     /// # Errors
@@ -208,8 +220,12 @@ impl Collector {
 
     async fn read(&self) -> Result<(CollectorConfig, Plan), RunError> {
         let root = self.resolve().await?;
+        self.interpret(&root)
+    }
+
+    fn interpret(&self, root: &Node) -> Result<(CollectorConfig, Plan), RunError> {
         let factories = &self.settings.factories;
-        let config = CollectorConfig::read(&root, factories).map_err(RunError::Config)?;
+        let config = CollectorConfig::read(root, factories).map_err(RunError::Config)?;
         let plan = Plan::new(&config, factories).map_err(|errors| {
             let error = |(path, message): (String, String)| ConfigError::new(path, None, message);
             RunError::Config(errors.into_iter().map(error).collect())

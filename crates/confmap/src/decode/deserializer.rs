@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,7 +9,7 @@ use super::access::{EnumAccess, Fields, ListAccess, MapAccess};
 use super::convert::{to_bool, to_float, to_integer, to_list, to_text, unconvertible};
 use super::error::DecodeError;
 use super::{Skipped, join, node};
-use crate::{ConfigError, Location, Map, Node, Value, nearest};
+use crate::{ConfigError, Location, Map, Node, Value, nearest, opaque};
 
 /// What one pass knows and notes.
 pub(super) struct Context<'a> {
@@ -212,12 +213,20 @@ impl<'de> Deserializer<'de> for De<'_> {
             node::hand_over(self.node);
             return visitor.visit_unit();
         }
+        if name == opaque::TOKEN {
+            self.node.mark_secret();
+        }
         visitor.visit_newtype_struct(self)
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.require_value()?;
-        visitor.visit_seq(ListAccess::new(self, &to_list(self.node)))
+        let items = to_list(self.node);
+        let list = visitor.visit_seq(ListAccess::new(self, &items));
+        if let Cow::Owned(items) = items {
+            self.node.mark_secret_like(&items);
+        }
+        list
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, DecodeError> {
