@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::UdpSocket;
 
-use otelcol_pipeline::Shared;
+use otelcol_pipeline::{Memory, Shared};
 use otelcol_tests::{Running, free_port, page_with, root};
 
 #[tokio::test]
@@ -24,7 +24,9 @@ async fn the_guides_metrics_are_there() {
         "exporters.otlp/jaeger.endpoint=127.0.0.1:1".to_owned(),
         "exporters.loki.endpoint=http://127.0.0.1:1/loki/api/v1/push".to_owned(),
     ];
-    let mut running = Running::start_with(&yaml, &set, Shared::default()).await.unwrap();
+    // The limiter would otherwise look at the resident set, which is that of all tests of this process together.
+    let shared = Shared { memory: Memory::from_fn(|| 20 << 20), ..Shared::default() };
+    let mut running = Running::start_with(&yaml, &set, shared).await.unwrap();
 
     let asterisk = UdpSocket::bind("127.0.0.1:0").unwrap();
     let send = |line: &str| asterisk.send_to(line.as_bytes(), ("127.0.0.1", statsd)).unwrap();
