@@ -333,8 +333,8 @@ impl Component for Exporter {
         if let Some(with) = &self.queue {
             lost = self.drain(&with.queue, deadline).await;
         }
-        if self.core.inheritance.has_heir() {
-            self.context.handover.put(LEFT, Left::new(&self.core));
+        if let Some(left) = Left::of(&self.core) {
+            self.context.handover.put(LEFT, left);
         }
         let closed = self.core.sender.shutdown(deadline).await;
         if lost > 0 {

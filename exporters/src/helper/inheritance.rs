@@ -51,8 +51,8 @@ impl Inheritance {
         }
     }
 
-    /// What has gathered.
-    pub(crate) fn take(&self) -> Vec<Batch> {
+    /// Takes out what has gathered.
+    fn take(&self) -> Vec<Batch> {
         self.lock().take().unwrap_or_default()
     }
 
@@ -68,8 +68,10 @@ pub(crate) struct Left {
 }
 
 impl Left {
-    pub(crate) fn new(core: &Arc<Core>) -> Self {
-        Self { batches: core.inheritance.take(), core: Arc::clone(core) }
+    /// What has gathered, if anything has.
+    pub(crate) fn of(core: &Arc<Core>) -> Option<Self> {
+        let batches = core.inheritance.take();
+        (!batches.is_empty()).then(|| Self { batches, core: Arc::clone(core) })
     }
 
     /// They are the successor's now.
