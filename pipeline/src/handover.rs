@@ -11,7 +11,12 @@ use tokio::time::Instant;
 
 /// How long what is under way at the beginning of an exchange is waited for: it may wait for a backend that is away, which
 /// the exchange is to put right.
-pub(crate) const UNTIL_EXCHANGED: Duration = Duration::from_secs(5);
+const UNTIL_EXCHANGED: Duration = Duration::from_secs(5);
+
+/// By when something that an exchange waits for has to be over that has until `deadline` elsewhere.
+pub(crate) fn until_exchanged(deadline: Instant) -> Instant {
+    deadline.min(Instant::now() + UNTIL_EXCHANGED)
+}
 
 #[derive(Default)]
 struct State {
@@ -99,7 +104,7 @@ impl Handover {
     /// By when an instance that stops has handed on what it has: a part of the time until `deadline` where an heir goes on
     /// with the rest.
     pub fn hand_on_by(&self, deadline: Instant) -> Instant {
-        if self.has_heir() { deadline.min(Instant::now() + UNTIL_EXCHANGED) } else { deadline }
+        if self.has_heir() { until_exchanged(deadline) } else { deadline }
     }
 }
 

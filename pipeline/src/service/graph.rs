@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::instance::Instance;
 use crate::config::{CollectorConfig, Sections};
-use crate::handover::UNTIL_EXCHANGED;
+use crate::handover::until_exchanged;
 use crate::output::Hold;
 use crate::plan::{NodeKey, Plan};
 use crate::{ComponentError, ComponentId, Extension, Host, Kind, Shared};
@@ -154,7 +154,7 @@ impl Graph {
         deadline: Instant,
         wanted: impl Fn(&NodeKey, Signal) -> bool,
     ) -> Result<(), ComponentError> {
-        let patience = deadline.min(Instant::now() + UNTIL_EXCHANGED);
+        let patience = until_exchanged(deadline);
         for key in self.plan.nodes().filter(|key| exchange.kept.contains(*key)) {
             let Some(instance) = self.instances.get(key) else { continue };
             for (signal, output) in &instance.outputs {
